@@ -1,0 +1,41 @@
+"""Everything Amadeus raises on purpose.
+
+    AmadeusError
+    ├── ConfigError (ValueError)     a setting, name or argument that cannot work
+    ├── RecordingError (ValueError)  audio that cannot be read or learned from
+    ├── ScoreError (ValueError)      a MIDI file that cannot be played
+    ├── HomeError                    the home folder: rights, space, locks, unknown deus
+    ├── VoiceError                   a personality that is missing, damaged or foreign
+    └── PracticeError                a practice that had to stop
+
+Each message says what was given, what is needed and what to do next, in one sentence. The
+command line prints it and exits with status 2.
+"""
+
+
+class AmadeusError(Exception):
+    """Base of all errors that a user can do something about."""
+
+
+class ConfigError(AmadeusError, ValueError):
+    """A setting, name or argument cannot work."""
+
+
+class RecordingError(AmadeusError, ValueError):
+    """Audio cannot be read or learned from."""
+
+
+class ScoreError(AmadeusError, ValueError):
+    """A MIDI file cannot be played."""
+
+
+class HomeError(AmadeusError):
+    """The home folder lacks rights, space or the deu asked for, or is in use."""
+
+
+class VoiceError(AmadeusError):
+    """A personality is missing, damaged or foreign."""
+
+
+class PracticeError(AmadeusError):
+    """A practice had to stop."""

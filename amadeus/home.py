@@ -1,0 +1,221 @@
+"""The home folder: where deus, their voices, practices and metadata live.
+
+    $AMADEUS_HOME/
+      metadata.sqlite           ML Metadata: the lineage of everything
+      deus/<deu>/deu.json       name and time of creation
+      deus/<deu>/lock           held while a practice of this deu runs
+      deus/<deu>/voices/<generation>/    a personality: SavedModel + assets.extra/personality.json
+      deus/<deu>/practices/<practice>/   request.json, journal.jsonl, log.txt, tensorboard/
+      deus/<deu>/pipeline/      TFX pipeline root: artifacts and checkpoints of this deu
+
+`voices/` is a TF Serving base path: a generation appears in it by one rename or not at all, and
+the highest number is the current personality.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from amadeus.errors import ConfigError, HomeError
+
+NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+
+
+@dataclass(frozen=True)
+class Deu:
+    """An instrument and the folder it lives in."""
+
+    name: str
+    path: Path
+
+    @property
+    def voices_path(self) -> Path:
+        """Folder of all generations, a TF Serving base path."""
+        return self.path / "voices"
+
+    @property
+    def practices_path(self) -> Path:
+        """Folder of all practice sessions."""
+        return self.path / "practices"
+
+    @property
+    def pipeline_path(self) -> Path:
+        """Root of this deu's TFX pipeline."""
+        return self.path / "pipeline"
+
+    @property
+    def created_at(self) -> str:
+        """Time of creation, ISO 8601 in UTC."""
+        return json.loads((self.path / "deu.json").read_text())["created_at"]
+
+    def generations(self) -> list[int]:
+        """Lists the generations present, oldest first."""
+        if not self.voices_path.is_dir():
+            return []
+        names = (entry.name for entry in self.voices_path.iterdir() if entry.is_dir())
+        return sorted(int(name) for name in names if name.isdecimal())
+
+    def current_generation(self) -> int:
+        """Names the generation that plays; 0 for a deu that never practised."""
+        return max(self.generations(), default=0)
+
+    def voice_path(self, generation: int | None = None) -> Path:
+        """Finds the SavedModel of a generation, by default of the current one.
+
+        Raises:
+          HomeError: This deu has no such generation.
+        """
+        number = generation or self.current_generation()
+        path = self.voices_path / str(number)
+        if not number or not path.is_dir():
+            raise HomeError(_no_voice(self, generation))
+        return path
+
+    def practices(self) -> list[Path]:
+        """Lists the folders of practice sessions, oldest first."""
+        if not self.practices_path.is_dir():
+            return []
+        return sorted(
+            entry for entry in self.practices_path.iterdir() if entry.is_dir()
+        )
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds this deu for one practice at a time.
+
+        Raises:
+          HomeError: Another practice of this deu is running.
+        """
+        with (self.path / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise HomeError(
+                    f"deu {self.name!r} is in another practice: wait until it ends, then start this one."
+                ) from None
+            yield
+
+
+class Home:
+    """The folder that holds everything an ama has."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def metadata_path(self) -> Path:
+        """The SQLite file of ML Metadata."""
+        return self.path / "metadata.sqlite"
+
+    def create_deu(self, name: str) -> Deu:
+        """Makes a new deu.
+
+        Raises:
+          ConfigError: The name cannot be one.
+          HomeError: The deu exists, or the folder cannot be written.
+        """
+        deu = self._deu(name)
+        if (deu.path / "deu.json").exists():
+            raise HomeError(
+                f"deu {name!r} exists already: choose another name, or practise with this one."
+            )
+        created_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        with explain_os_errors(deu.path):
+            deu.path.mkdir(parents=True, exist_ok=True)
+            write_atomically(
+                deu.path / "deu.json",
+                json.dumps({"name": name, "created_at": created_at}),
+            )
+        return deu
+
+    def deu(self, name: str) -> Deu:
+        """Finds a deu by name.
+
+        Raises:
+          ConfigError: The name cannot be one.
+          HomeError: There is no such deu.
+        """
+        deu = self._deu(name)
+        if not (deu.path / "deu.json").exists():
+            raise HomeError(self._unknown(name))
+        return deu
+
+    def deus(self) -> list[Deu]:
+        """Lists all deus by name."""
+        root = self.path / "deus"
+        if not root.is_dir():
+            return []
+        return [
+            Deu(p.name, p) for p in sorted(root.iterdir()) if (p / "deu.json").exists()
+        ]
+
+    def remove_deu(self, name: str) -> None:
+        """Removes a deu and all its voices; its lineage stays in ML Metadata.
+
+        Raises:
+          HomeError: There is no such deu, or it is in a practice.
+        """
+        deu = self.deu(name)
+        with deu.locked():
+            doomed = deu.path.with_name(f".removed-{name}-{os.getpid()}")
+            deu.path.rename(doomed)
+        shutil.rmtree(doomed)
+
+    def _deu(self, name: str) -> Deu:
+        if not NAME_PATTERN.fullmatch(name):
+            raise ConfigError(
+                f"{name!r} cannot name a deu: use up to 40 of a-z, 0-9, - and _, starting with a letter or digit."
+            )
+        return Deu(name, self.path / "deus" / name)
+
+    def _unknown(self, name: str) -> str:
+        known = ", ".join(deu.name for deu in self.deus())
+        offer = f"there are {known}; " if known else ""
+        return f"there is no deu {name!r}: {offer}make one with `amadeus deu create {name}`."
+
+
+def open_home(path: str | None = None) -> Home:
+    """Opens the home folder: `path`, else `$AMADEUS_HOME`, else the platform's user-data folder."""
+    chosen = path or os.environ.get("AMADEUS_HOME")
+    if chosen:
+        return Home(Path(chosen).expanduser().resolve())
+    import platformdirs  # here, so that `--help` does not pay for it
+
+    return Home(Path(platformdirs.user_data_dir("amadeus")))
+
+
+@contextlib.contextmanager
+def explain_os_errors(path: Path) -> Iterator[None]:
+    """Turns what the operating system says of a folder into a sentence.
+
+    Raises:
+      HomeError: Instead of any OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise HomeError(
+            f"cannot write {path}: {error.strerror or error}; free space or give rights there, or choose another "
+            "home with AMADEUS_HOME."
+        ) from error
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a small file so that readers see the old or the new text, never a part."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch.write_text(text)
+    scratch.replace(path)
+
+
+def _no_voice(deu: Deu, generation: int | None) -> str:
+    generations = deu.generations()
+    if not generations:
+        return f"deu {deu.name!r} has no voice yet: teach it with `amadeus practice imitate {deu.name} RECORDINGS`."
+    return f"deu {deu.name!r} has no generation {generation}: there are {', '.join(map(str, generations))}."

@@ -1,0 +1,91 @@
+"""The journal of a practice: one JSON line per event, written by one process, read by any.
+
+A practice runs in a worker process; whoever shows its progress follows the journal. A reader may
+come late, leave and come back: the journal is the whole story.
+"""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import json_format
+
+from amadeus.v1 import practice_pb2
+
+JOURNAL_NAME = "journal.jsonl"
+
+_log = logging.getLogger(__name__)
+_active: ContextVar["Journal | None"] = ContextVar("active_journal", default=None)
+
+
+class Journal:
+    """Appends events to a journal; safe to hand to any component in the same process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._started_at = time.monotonic()
+        path.write_text("")
+
+    def write(self, **event: Any) -> None:
+        """Appends one event, such as `write(warning=Warning(text="..."))`."""
+        record = practice_pb2.PracticeEvent(
+            elapsed_s=time.monotonic() - self._started_at, **event
+        )
+        line = json_format.MessageToJson(
+            record, indent=None, preserving_proto_field_name=True
+        )
+        with self._path.open("a") as journal:
+            journal.write(line + "\n")
+
+    @contextlib.contextmanager
+    def activated(self) -> Iterator["Journal"]:
+        """Sends what `emit` says in this context to this journal."""
+        token = _active.set(self)
+        try:
+            yield self
+        finally:
+            _active.reset(token)
+
+
+def emit(**event: Any) -> None:
+    """Tells the active journal of an event; without one, the log.
+
+    TFX builds executors by class name, so a journal cannot be handed to them.
+    """
+    journal = _active.get()
+    if journal is None:
+        _log.info("%s", event)
+    else:
+        journal.write(**event)
+
+
+def read_journal(path: Path) -> list[practice_pb2.PracticeEvent]:
+    """Reads all complete events of a journal; a journal not yet begun has none."""
+    return list(follow_journal(path, is_over=lambda: True))
+
+
+def follow_journal(
+    path: Path, *, is_over: Callable[[], bool], poll_s: float = 0.1
+) -> Iterator[practice_pb2.PracticeEvent]:
+    """Yields events as they are written, until `is_over()` and the journal is read to its end."""
+    rest = ""
+    position = 0
+    while True:
+        over = is_over()  # asked before reading, so that no last line is missed
+        if path.exists():
+            with path.open() as journal:
+                journal.seek(position)
+                rest += journal.read()
+                position = journal.tell()
+        *lines, rest = rest.split("\n")
+        for line in lines:
+            yield json_format.Parse(
+                line, practice_pb2.PracticeEvent(), ignore_unknown_fields=True
+            )
+        if over:
+            return
+        time.sleep(poll_s)

@@ -1,0 +1,1 @@
+"""Personalities: profiles, metadata, digests, and where a home folder keeps them."""

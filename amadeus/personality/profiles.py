@@ -1,0 +1,209 @@
+"""Learner and player profiles: their knobs, defaults and ranges, written once.
+
+A profile is a proto message (`proto/amadeus/v1/profiles.proto`). A *complete* profile has every
+field set; `complete_learner_profile` fills what the ama left open.
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any, NamedTuple, TypeVar
+
+from amadeus.audio import AudioSpec
+from amadeus.errors import ConfigError
+from amadeus.v1 import profiles_pb2
+
+Profile = TypeVar("Profile", profiles_pb2.LearnerProfile, profiles_pb2.PlayerProfile)
+
+
+class Knob(NamedTuple):
+    """A field of a profile: its default and the closed range it may take."""
+
+    default: Any
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+
+
+LEARNER_KNOBS: dict[str, Knob] = {
+    "sample_rate": Knob(16_000, 8_000, 96_000, "Hz"),
+    "frame_rate": Knob(100, 25, 1_000, "Hz"),
+    "f0_tracker": Knob(profiles_pb2.F0_TRACKER_SWIFT_F0),
+    "f0_viterbi": Knob(True),
+    "f0_min_hz": Knob(46.875, 16.0, 4_000.0, "Hz"),  # SwiftF0's own range
+    "f0_max_hz": Knob(2_093.75, 20.0, 8_000.0, "Hz"),
+    "f0_confidence_threshold": Knob(0.5, 0.0, 1.0),
+    "harmonic_count": Knob(60, 1, 512),
+    "noise_band_count": Knob(65, 2, 1_025),
+    "recurrent_unit_count": Knob(128, 8, 2_048),
+    "dense_unit_count": Knob(128, 8, 2_048),
+    "dense_layer_count": Knob(1, 0, 8),
+    "reverb_duration_s": Knob(1.0, 0.0, 10.0, "s"),
+    "crop_duration_s": Knob(1.0, 0.25, 20.0, "s"),
+    "batch_size": Knob(8, 1, 256),
+    "learning_rate": Knob(3e-3, 1e-6, 0.1),
+    "training_minutes": Knob(4.0, 0.01, 10_000.0, "min"),
+    "step_count": Knob(0, 0, 10_000_000),
+    "seed": Knob(0, 0, 2**31 - 1),
+    "eval_fraction": Knob(0.1, 0.01, 0.5),
+    "early_stop": Knob(True),
+    "blessing_tolerance": Knob(0.05, 0.0, 10.0),
+}
+
+PLAYER_KNOBS: dict[str, Knob] = {
+    "pitch_shift_semitones": Knob(0.0, -48.0, 48.0, "semitones"),
+    "loudness_offset_db": Knob(0.0, -40.0, 40.0, "dB"),
+    "output_gain_db": Knob(0.0, -60.0, 24.0, "dB"),
+    "reverb_mix": Knob(1.0, 0.0, 1.0),
+    "attack_scale": Knob(1.0, 0.05, 20.0),
+    "release_scale": Knob(1.0, 0.05, 20.0),
+    "vibrato_scale": Knob(1.0, 0.0, 4.0),
+    "bend_range_semitones": Knob(2.0, 0.0, 96.0, "semitones"),
+    "a4_hz": Knob(440.0, 400.0, 480.0, "Hz"),
+}
+
+
+def complete_learner_profile(
+    profile: profiles_pb2.LearnerProfile | None = None,
+) -> profiles_pb2.LearnerProfile:
+    """Fills every open field with its default and checks the whole.
+
+    Raises:
+      ConfigError: A field is out of range, or two fields contradict each other.
+    """
+    complete = _complete(profile or profiles_pb2.LearnerProfile(), LEARNER_KNOBS)
+    if complete.f0_min_hz >= complete.f0_max_hz:
+        raise ConfigError(
+            f"f0_min_hz={complete.f0_min_hz:g} is not below f0_max_hz={complete.f0_max_hz:g}: "
+            "lower the first or raise the second."
+        )
+    spec(complete)  # refuses rates that do not fit each other
+    return complete
+
+
+def complete_player_profile(
+    profile: profiles_pb2.PlayerProfile | None = None,
+) -> profiles_pb2.PlayerProfile:
+    """Fills every open field with its default and checks the whole.
+
+    Raises:
+      ConfigError: A field is out of range.
+    """
+    return _complete(profile or profiles_pb2.PlayerProfile(), PLAYER_KNOBS)
+
+
+def spec(profile: profiles_pb2.LearnerProfile) -> AudioSpec:
+    """Reads the clock out of a learner profile.
+
+    Raises:
+      ConfigError: The frame rate does not divide the sample rate.
+    """
+    return AudioSpec(sample_rate=profile.sample_rate, frame_rate=profile.frame_rate)
+
+
+def parse_learner_settings(settings: Iterable[str]) -> profiles_pb2.LearnerProfile:
+    """Reads `KEY=VALUE` settings into a learner profile; unset fields stay open.
+
+    Raises:
+      ConfigError: A key is unknown, or a value is not of its kind or out of range.
+    """
+    return _parse(settings, profiles_pb2.LearnerProfile(), LEARNER_KNOBS, "learner")
+
+
+def parse_player_settings(settings: Iterable[str]) -> profiles_pb2.PlayerProfile:
+    """Reads `KEY=VALUE` settings into a player profile; unset fields stay open.
+
+    Raises:
+      ConfigError: A key is unknown, or a value is not of its kind or out of range.
+    """
+    return _parse(settings, profiles_pb2.PlayerProfile(), PLAYER_KNOBS, "player")
+
+
+def _complete(profile: Profile, knobs: dict[str, Knob]) -> Profile:
+    complete = type(profile)()
+    for name, knob in knobs.items():
+        value = getattr(profile, name) if profile.HasField(name) else knob.default
+        _check_range(name, value, knob)
+        setattr(complete, name, value)
+    return complete
+
+
+def _parse(
+    settings: Iterable[str], profile: Profile, knobs: dict[str, Knob], kind: str
+) -> Profile:
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise ConfigError(
+                f"{kind} setting {setting!r} has no value: write it as KEY=VALUE, such as {_example(knobs)}."
+            )
+        if key not in knobs:
+            raise ConfigError(_unknown_key(key, knobs, kind))
+        value = _parse_value(key, text, profile.DESCRIPTOR.fields_by_name[key])
+        _check_range(key, value, knobs[key])
+        setattr(profile, key, value)
+    return profile
+
+
+def _parse_value(key: str, text: str, field: Any) -> Any:
+    if field.enum_type is not None:
+        return _parse_enum(key, text, field.enum_type)
+    if field.type == field.TYPE_BOOL:
+        words = {
+            "true": True,
+            "yes": True,
+            "1": True,
+            "false": False,
+            "no": False,
+            "0": False,
+        }
+        if text.lower() not in words:
+            raise ConfigError(
+                f"{key}={text} is not a yes or no: write {key}=true or {key}=false."
+            )
+        return words[text.lower()]
+    kind = float if field.type == field.TYPE_FLOAT else int
+    try:
+        return kind(text)
+    except ValueError:
+        noun = "number" if kind is float else "whole number"
+        raise ConfigError(
+            f"{key}={text} is not a {noun}: write one, such as {key}=1."
+        ) from None
+
+
+def _parse_enum(key: str, text: str, enum_type: Any) -> int:
+    prefix = f"{key.upper()}_"
+    choices = {
+        value.name.removeprefix(prefix).lower(): value.number
+        for value in enum_type.values
+        if value.number
+    }
+    if text.lower() not in choices:
+        raise ConfigError(
+            f"{key}={text} is not known: choose one of {', '.join(choices)}."
+        )
+    return choices[text.lower()]
+
+
+def _check_range(name: str, value: Any, knob: Knob) -> None:
+    if knob.low is None or knob.high is None or knob.low <= value <= knob.high:
+        return
+    unit = f" {knob.unit}" if knob.unit else ""
+    raise ConfigError(
+        f"{name}={value:g} is out of range: choose from {knob.low:g} to {knob.high:g}{unit}."
+    )
+
+
+def _unknown_key(key: str, knobs: dict[str, Knob], kind: str) -> str:
+    near = difflib.get_close_matches(key, knobs, n=3, cutoff=0.4)
+    offer = (
+        f"did you mean {' or '.join(near)}?"
+        if near
+        else f"known are {', '.join(knobs)}."
+    )
+    return f"{kind} setting {key!r} does not exist: {offer}"
+
+
+def _example(knobs: dict[str, Knob]) -> str:
+    name, knob = next(iter(knobs.items()))
+    return f"{name}={knob.default}"

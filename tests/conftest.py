@@ -1,0 +1,21 @@
+"""Fixtures shared by all rooms: a seeded random generator, simple sounds, a home of its own."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before any test imports TensorFlow
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(440)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    from amadeus.home import open_home
+
+    monkeypatch.setenv("AMADEUS_HOME", str(tmp_path / "home"))
+    return open_home()
