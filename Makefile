@@ -1,0 +1,43 @@
+# Everything a newcomer needs: `make demo` and `make test`.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: setup demo test check lock clean
+
+setup: $(VENV)/ready
+
+# The environment is as old as what it is made from; `ready` is written last, so that a broken
+# set-up is begun again rather than trusted.
+$(VENV)/ready: requirements/requirements.lock setup.py pyproject.toml $(wildcard proto/amadeus/v1/*.proto)
+	@command -v $(PYTHON) >/dev/null || { echo "amadeus: $(PYTHON) is missing: install CPython 3.11 or say PYTHON=..."; exit 2; }
+	@test -x $(BIN)/python || { echo "Making $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing what requirements/requirements.lock lists (a few minutes, 4 GB) ..."
+	@$(BIN)/python -m pip install --quiet --no-deps --requirement requirements/requirements.lock 2> $(VENV)/pip.log \
+	  || { cat $(VENV)/pip.log; exit 1; }
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable . 2>> $(VENV)/pip.log \
+	  || { cat $(VENV)/pip.log; exit 1; }
+	@touch $@
+	@echo "Ready: $(BIN)/amadeus --help"
+
+demo: setup
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh demo
+
+test: setup
+	@$(BIN)/python -m pytest
+
+# The gate: what .ci/run runs before the tests.
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# Resolves requirements.in again. The overrides are explained in overrides.txt.
+lock: setup
+	$(BIN)/python -m pip install --quiet uv
+	cd requirements && ../$(BIN)/uv pip compile --quiet --no-annotate --no-emit-index-url --python-version 3.11 \
+	  --custom-compile-command "make lock" --override overrides.txt requirements.in -o requirements.lock
+
+clean:
+	rm -rf $(VENV) demo build *.egg-info
