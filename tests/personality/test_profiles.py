@@ -1,0 +1,84 @@
+import pytest
+
+from amadeus.errors import ConfigError
+from amadeus.personality import profiles
+from amadeus.v1 import profiles_pb2
+
+
+@pytest.mark.parametrize(
+    ("message", "knobs"),
+    [
+        (profiles_pb2.LearnerProfile, profiles.LEARNER_KNOBS),
+        (profiles_pb2.PlayerProfile, profiles.PLAYER_KNOBS),
+    ],
+)
+def test_every_field_has_one_knob_and_every_knob_a_field(message, knobs):
+    assert list(message.DESCRIPTOR.fields_by_name) == list(knobs)
+
+
+@pytest.mark.parametrize("knobs", [profiles.LEARNER_KNOBS, profiles.PLAYER_KNOBS])
+def test_defaults_lie_in_their_own_range(knobs):
+    for name, knob in knobs.items():
+        if knob.low is not None:
+            assert knob.low <= knob.default <= knob.high, name
+
+
+def test_an_open_profile_is_filled_and_a_set_field_is_kept():
+    complete = profiles.complete_learner_profile(
+        profiles_pb2.LearnerProfile(seed=0, batch_size=3)
+    )
+    assert complete.batch_size == 3
+    assert complete.HasField("seed")
+    assert complete.frame_rate == profiles.LEARNER_KNOBS["frame_rate"].default
+
+
+def test_settings_are_read_by_kind():
+    profile = profiles.parse_learner_settings(
+        [
+            "sample_rate=24000",
+            "learning_rate=1e-3",
+            "f0_viterbi=no",
+            "f0_tracker=crepe_full",
+        ]
+    )
+    assert profile.sample_rate == 24_000
+    assert profile.learning_rate == pytest.approx(1e-3)
+    assert profile.f0_viterbi is False
+    assert profile.f0_tracker == profiles_pb2.F0_TRACKER_CREPE_FULL
+    assert not profile.HasField("batch_size")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("sample_rat=1", "did you mean sample_rate"),
+        ("sample_rate", "write it as KEY=VALUE"),
+        ("sample_rate=fast", "not a whole number"),
+        ("learning_rate=fast", "not a number"),
+        ("sample_rate=3000", "from 8000 to 96000 Hz"),
+        ("learning_rate=nan", "out of range"),
+        ("early_stop=perhaps", "early_stop=true"),
+        ("f0_tracker=pyin", "swift_f0, crepe_full, crepe_tiny"),
+        ("f0_tracker=unspecified", "choose one of"),
+    ],
+)
+def test_a_setting_that_cannot_work_says_what_would(setting, message):
+    with pytest.raises(ConfigError, match=message):
+        profiles.parse_learner_settings([setting])
+
+
+def test_rates_that_do_not_fit_each_other_are_refused_with_the_profile():
+    with pytest.raises(ConfigError, match="does not divide"):
+        profiles.complete_learner_profile(profiles_pb2.LearnerProfile(frame_rate=99))
+
+
+def test_an_empty_pitch_range_is_refused():
+    with pytest.raises(ConfigError, match="f0_min_hz=900 is not below"):
+        profiles.complete_learner_profile(
+            profiles_pb2.LearnerProfile(f0_min_hz=900, f0_max_hz=800)
+        )
+
+
+def test_player_knobs_are_checked_too():
+    with pytest.raises(ConfigError, match="reverb_mix=2 is out of range"):
+        profiles.complete_player_profile(profiles_pb2.PlayerProfile(reverb_mix=2))
