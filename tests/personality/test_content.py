@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from amadeus.errors import VoiceError
+from amadeus.personality import content, profiles
+from amadeus.v1 import personality_pb2, profiles_pb2
+
+
+@pytest.fixture
+def weights(rng):
+    return {
+        "gru/kernel": rng.normal(size=(4, 6)).astype(np.float32),
+        "gain": np.float32(0.5),
+        "step": np.arange(3),
+    }
+
+
+def name(weights, *, learner=None, player=None, statistics=None):
+    return content.digest(
+        weights,
+        learner or profiles.complete_learner_profile(),
+        player or profiles.complete_player_profile(),
+        statistics or personality_pb2.Statistics(take_count={"train": 3, "eval": 1}),
+    )
+
+
+def test_digest_does_not_depend_on_order_or_memory_layout(weights):
+    turned = {key: np.array(weights[key], order="F") for key in reversed(weights)}
+    swapped = {
+        key: np.asarray(w).astype(np.asarray(w).dtype.newbyteorder(">"))
+        for key, w in weights.items()
+    }
+    assert name(weights) == name(turned) == name(swapped)
+    assert name(weights).startswith("sha256:")
+    assert len(name(weights)) == len("sha256:") + 64
+
+
+def test_every_part_of_the_content_changes_the_digest(weights):
+    nudged = {**weights, "gain": np.nextafter(np.float32(0.5), np.float32(1))}
+    reshaped = {**weights, "gru/kernel": weights["gru/kernel"].reshape(6, 4)}
+    renamed = {("bias" if key == "gain" else key): w for key, w in weights.items()}
+    retyped = {**weights, "step": np.arange(3, dtype=np.int32)}
+    learner = profiles.complete_learner_profile(profiles_pb2.LearnerProfile(seed=1))
+    player = profiles.complete_player_profile(profiles_pb2.PlayerProfile(a4_hz=441))
+    statistics = personality_pb2.Statistics(take_count={"train": 3, "eval": 2})
+    names = [name(w) for w in (weights, nudged, reshaped, renamed, retyped)]
+    names += [name(weights, learner=learner), name(weights, player=player)]
+    names += [name(weights, statistics=statistics)]
+    assert len(set(names)) == len(names)
+
+
+def test_digest_is_golden():
+    ramp = {"w": np.arange(6, dtype=np.float32).reshape(2, 3)}
+    empty = (
+        profiles_pb2.LearnerProfile(),
+        profiles_pb2.PlayerProfile(),
+        personality_pb2.Statistics(),
+    )
+    assert content.digest(ramp, *empty) == GOLDEN
+
+
+GOLDEN = "sha256:4576cc31f2b2f04f7f14fca72c5eecbfc68df6bf49c7ffe55032d86ca789b724"
+
+
+def test_a_personality_reads_back_as_written(tmp_path):
+    personality = personality_pb2.Personality(
+        deu="cello",
+        generation=3,
+        digest="sha256:" + "a" * 64,
+        learner_profile=profiles.complete_learner_profile(),
+        metrics={"spectral_loss": 6.25},
+    )
+    content.write_personality(tmp_path, personality)
+    content.write_personality(tmp_path, personality)  # replaces
+    assert content.read_personality(tmp_path) == personality
+    assert [p.name for p in (tmp_path / "assets.extra").iterdir()] == [
+        "personality.json"
+    ]
+
+
+def test_a_folder_without_a_personality_is_named(tmp_path):
+    with pytest.raises(VoiceError, match="is not a voice"):
+        content.read_personality(tmp_path / "nowhere")
+
+
+def test_a_damaged_personality_is_named(tmp_path):
+    (tmp_path / "assets.extra").mkdir()
+    (tmp_path / "assets.extra" / "personality.json").write_text('{"deu": ')
+    with pytest.raises(VoiceError, match="is damaged"):
+        content.read_personality(tmp_path)
