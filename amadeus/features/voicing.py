@@ -3,6 +3,8 @@
 All functions are deterministic and pure.
 """
 
+import itertools
+
 import numpy as np
 
 from amadeus.features.types import Features, Pitch
@@ -97,7 +99,7 @@ def repair_octave_spikes(
     edges = np.flatnonzero(leaps & voiced[1:] & voiced[:-1]) + 1
     repaired = np.array(f0_hz)
     position = 0
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in itertools.pairwise(edges):
         if start < position or end - start > max_frames:
             continue
         if not voiced[start:end].all():
