@@ -1,0 +1,76 @@
+"""What a practice came to: the verdict, the numbers, the cost and what to do next."""
+
+from collections.abc import Iterator
+
+from amadeus.home import Deu
+from amadeus.report.session import Session
+from amadeus.report.wording import (
+    duration,
+    metric_label,
+    metric_value,
+    sorted_metrics,
+)
+
+
+def summarise(deu: Deu, session: Session, *, wall_s: float) -> Iterator[str]:
+    """Sums up a practice that has a result.
+
+    Args:
+      deu: Who practised.
+      session: What happened.
+      wall_s: Seconds from starting the worker to its end.
+    """
+    yield ""
+    yield from _say_verdict(deu, session)
+    yield from _say_metrics(session)
+    yield from _say_cost(session, wall_s)
+    yield from _say_next(deu, session)
+
+
+def _say_verdict(deu: Deu, session: Session) -> Iterator[str]:
+    finished, verdict = session.finished, session.evaluated
+    reason = f": {verdict.reason}" if verdict is not None and verdict.reason else ""
+    if finished.is_new:
+        yield f"{deu.name} plays generation {finished.generation} now{reason}"
+        yield f"  digest  {finished.digest}"
+    elif finished.generation:
+        yield f"not blessed{reason}"
+        yield f"  {deu.name} still plays generation {finished.generation}"
+    else:
+        yield f"not blessed{reason}"
+        yield f"  {deu.name} has no voice yet"
+
+
+def _say_metrics(session: Session) -> Iterator[str]:
+    if session.evaluated is None:
+        return
+    new, parent = session.evaluated.metrics, session.evaluated.parent_metrics
+    yield "on held-out takes"
+    for name in sorted_metrics(new):
+        before = (
+            f"  (before: {metric_value(name, parent[name])})" if name in parent else ""
+        )
+        yield f"  {metric_label(name):<16} {metric_value(name, new[name])}{before}"
+
+
+def _say_cost(session: Session, wall_s: float) -> Iterator[str]:
+    training_s = session.training_s
+    yield f"time: {duration(wall_s)}, of which {duration(training_s)} training; besides that"
+    components_s = 0.0
+    for component in session.components:
+        components_s += component.duration_s
+        is_trainer = component.name == "Trainer" and not component.cached
+        besides_s = component.duration_s - (training_s if is_trainer else 0.0)
+        cached = "  (from the cache)" if component.cached else ""
+        yield f"  {component.name:<16} {max(besides_s, 0.0):6.1f} s{cached}"
+    yield f"  {'imports, rest':<16} {max(wall_s - components_s, 0.0):6.1f} s"
+
+
+def _say_next(deu: Deu, session: Session) -> Iterator[str]:
+    yield "next"
+    if session.finished.generation:
+        yield f"  amadeus perform {deu.name} tune.mid -o tune.wav"
+    else:
+        yield f"  amadeus practice imitate {deu.name} RECORDINGS --minutes 10"
+    yield f"  amadeus report {deu.name}"
+    yield f"  amadeus lineage {deu.name}"

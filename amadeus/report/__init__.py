@@ -1,0 +1,1 @@
+"""What happened in a practice, as data, as words and as one HTML page."""

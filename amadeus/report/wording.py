@@ -1,0 +1,125 @@
+"""How numbers are said: notes, durations, metrics and knobs, the same in a terminal and on a page."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from amadeus.personality.profiles import LEARNER_KNOBS
+from amadeus.report.session import Session
+from amadeus.v1 import profiles_pb2
+
+_NOTES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
+
+
+class MetricName(NamedTuple):
+    """How a metric is called and counted; all of them are better when lower."""
+
+    label: str
+    unit: str
+    meaning: str
+
+
+METRICS = {
+    "spectral_loss": MetricName(
+        "spectral loss",
+        "",
+        "multi-scale spectral distance, linear and logarithmic, FFT 2048 to 64",
+    ),
+    "loudness_error_db": MetricName(
+        "loudness error", "dB", "mean distance of the loudness curves"
+    ),
+    "f0_error_semitones": MetricName(
+        "pitch error",
+        "semitones",
+        "mean distance of the pitch, found again in the resynthesis",
+    ),
+    "f0_outlier_ratio": MetricName(
+        "pitch outliers", "%", "share of frames whose pitch cannot be trusted"
+    ),
+}
+
+
+class Setting(NamedTuple):
+    """A knob as it stood in a practice."""
+
+    name: str
+    value: str
+    unit: str
+    default: str
+    is_default: bool
+
+
+def note_name(pitch_midi: float) -> str:
+    """Names the nearest note: 69 is `A4`."""
+    number = math.floor(pitch_midi + 0.5)
+    return f"{_NOTES[number % 12]}{number // 12 - 1}"
+
+
+def duration(seconds: float) -> str:
+    """Says a duration as `4.2 s`, `3:07 min` or `1:02:03 h`."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d} h"
+
+
+def metric_label(name: str) -> str:
+    """Calls a metric by its plain name."""
+    return METRICS[name].label if name in METRICS else name.replace("_", " ")
+
+
+def metric_value(name: str, value: float | None) -> str:
+    """Says a metric with its unit; `—` where it is not known."""
+    if value is None or not math.isfinite(value):
+        return "—"
+    unit = METRICS[name].unit if name in METRICS else ""
+    if unit == "%":
+        return f"{100 * value:.1f} %"
+    return (
+        f"{value:.3g} {unit}".strip()
+        if abs(value) < 1
+        else f"{value:.2f} {unit}".strip()
+    )
+
+
+def sorted_metrics(metrics: Mapping[str, float]) -> list[str]:
+    """Orders metrics: the known ones first, as they are listed here."""
+    known = [name for name in METRICS if name in metrics]
+    return known + sorted(set(metrics) - set(known))
+
+
+def settings(profile: profiles_pb2.LearnerProfile) -> list[Setting]:
+    """Lists all knobs of a learner profile, with what differs from the default marked."""
+    return [_setting(profile, name) for name in LEARNER_KNOBS]
+
+
+def outcome(session: Session) -> str:
+    """Says in one line how a practice ended."""
+    finished, failed, verdict = session.finished, session.failed, session.evaluated
+    if finished is not None and finished.is_new:
+        return f"made generation {finished.generation}"
+    if finished is not None:
+        reason = f": {verdict.reason}" if verdict is not None else ""
+        return f"made no new generation{reason}"
+    if failed is not None:
+        return f"stopped: {failed.text}" if failed.exit_status == 130 else failed.text
+    return "has no end: it is running, or it was killed"
+
+
+def _setting(profile: profiles_pb2.LearnerProfile, name: str) -> Setting:
+    knob = LEARNER_KNOBS[name]
+    value = getattr(profile, name) if profile.HasField(name) else knob.default
+    text, default = _say(profile, name, value), _say(profile, name, knob.default)
+    return Setting(name, text, knob.unit, default, text == default)
+
+
+def _say(profile: profiles_pb2.LearnerProfile, name: str, value: Any) -> str:
+    enum = profile.DESCRIPTOR.fields_by_name[name].enum_type
+    if enum is not None:
+        prefix = f"{name.upper()}_"
+        return enum.values_by_number[value].name.removeprefix(prefix).lower()
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
