@@ -1,0 +1,1 @@
+"""From scores and sounds to control curves, and through a voice to audio."""

@@ -1,0 +1,85 @@
+"""The loudness of one note over its life: opening, decay, sustain, release.
+
+Conventions: ages are seconds since the onset; levels are loudness in dB.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from amadeus.play.style import Style
+
+SLUR_DIP_DB = 1.5  # the breath of a slur
+RELEASE_DB = 40.0  # what `release_s` is measured over
+MAX_FADE_DB = 12.0  # a sustained instrument holds a long note: medians of short ones say little of it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """How a note begins: with an attack from `depth_db` below its peak, or slurred from a level."""
+
+    depth_db: float = 0.0
+    slurred_from_db: float | None = None
+
+
+def envelope(
+    ages_s: np.ndarray,
+    duration_s: float,
+    peak_db: float,
+    opening: Opening,
+    style: Style,
+) -> np.ndarray:
+    """Level of a held note, never above its peak unless slurred down from a louder one.
+
+    Args:
+      ages_s: Seconds since the onset. Shape [n].
+      duration_s: Length of the note; a learned attack takes at most half of it.
+      peak_db: Loudest level of the note.
+      opening: How it begins.
+      style: Manner of the instrument.
+
+    Returns:
+      Level in dB. Shape [n].
+    """
+    if opening.slurred_from_db is not None:
+        return _slurred(ages_s, peak_db, opening.slurred_from_db, style)
+    attack_s = min(style.attack_s, duration_s / 2) * style.attack_scale
+    # The attack is learned as the way to 3 dB below the peak; (1 - x)^2 gets there before its end.
+    span_s = attack_s / (1 - np.sqrt(3 / max(opening.depth_db, 6.0)))
+    rest = 1 - _way(ages_s, span_s)
+    decayed = style.decay_depth_db * smooth_step(_way(ages_s - span_s, style.decay_s))
+    sustained = _sustain(ages_s - span_s - style.decay_s, style)
+    held_db = np.minimum(sustained - decayed, 0.0)
+    return peak_db - opening.depth_db * rest**2 + held_db
+
+
+def release(ages_s: np.ndarray, style: Style) -> np.ndarray:
+    """How far a note has fallen `ages_s` after its end, in dB. Shape [n]."""
+    return RELEASE_DB / style.release_s * np.maximum(ages_s, 0.0)
+
+
+def _slurred(
+    ages_s: np.ndarray, peak_db: float, from_db: float, style: Style
+) -> np.ndarray:
+    way = _way(ages_s, style.legato_s)
+    target_db = peak_db - style.decay_depth_db
+    dip_db = SLUR_DIP_DB * np.sin(np.pi * way)
+    fading_db = np.minimum(
+        _sustain(ages_s - style.legato_s, style), style.decay_depth_db
+    )
+    return from_db + (target_db - from_db) * smooth_step(way) - dip_db + fading_db
+
+
+def _sustain(ages_s: np.ndarray, style: Style) -> np.ndarray:
+    faded_db = style.sustain_slope_db_per_s * np.maximum(ages_s, 0.0)
+    return faded_db if style.is_struck else np.maximum(faded_db, -MAX_FADE_DB)
+
+
+def _way(ages_s: np.ndarray, span_s: float) -> np.ndarray:
+    """From 0 at age 0 to 1 at `span_s`; an instant span is over at once."""
+    return np.clip(ages_s / max(span_s, 1e-9), 0.0, 1.0)
+
+
+def smooth_step(way: np.ndarray) -> np.ndarray:
+    """From 0 to 1 with level ends. `way` in [0, 1], shape [n]."""
+    return way * way * (3 - 2 * way)

@@ -1,0 +1,144 @@
+"""How an instrument plays its notes: a practice's statistics, settled for playing.
+
+Statistics may come from a single scratchy take: what is missing or absurd is replaced by the manner
+of a plain sustained instrument, so that playing never fails for want of knowledge.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from amadeus.v1 import personality_pb2, profiles_pb2
+
+MIN_VELOCITY_RANGE_DB = 6.0  # a practice at one dynamic still answers to velocity
+STRUCK_SLOPE_DB_PER_S = (
+    -10.0
+)  # notes that fade faster are struck or plucked, never slurred
+
+_SILENCE_RANGE_DB = (
+    -120.0,
+    -80.0,
+)  # features end at -80 dB, the voice hears nothing new below
+
+
+@dataclass(frozen=True, kw_only=True)
+class Style:
+    """The manner of an instrument, as learned and as the player profile bends it.
+
+    Levels are loudness in dB; depths are positive dB below the peak of a note.
+    """
+
+    attack_s: float = 0.05  # from onset to 3 dB below the peak
+    attack_depth_db: float = 25.0
+    attack_scale: float = 1.0
+    decay_s: float = 0.1
+    decay_depth_db: float = 2.0
+    sustain_slope_db_per_s: float = 0.0
+    release_s: float = 0.2  # for 40 dB
+    soft_db: float = -40.0  # peak at velocity 1
+    loud_db: float = -20.0  # peak at velocity 127
+    max_db: float = -20.0  # the loudest the voice has heard
+    silence_db: float = -80.0
+    vibrato_rate_hz: float = 5.5
+    vibrato_depth_cents: float = 0.0
+    vibrato_delay_s: float = 0.3
+    vibrato_scale: float = 1.0
+    legato_s: float = 0.06
+    low_midi: float | None = None  # learned pitch range; None: unknown
+    high_midi: float | None = None
+
+    @property
+    def is_struck(self) -> bool:
+        """Whether notes fade by themselves, so that each has to be struck."""
+        return self.sustain_slope_db_per_s < STRUCK_SLOPE_DB_PER_S
+
+
+def settle_style(
+    statistics: personality_pb2.Statistics, player_profile: profiles_pb2.PlayerProfile
+) -> Style:
+    """Makes a style of what was learned.
+
+    Args:
+      statistics: Of the practice; any field may be missing.
+      player_profile: Complete.
+    """
+    learned = Style(
+        **_levels(statistics), **_pitch_range(statistics), **_manner(statistics)
+    )
+    return replace(
+        learned,
+        attack_scale=player_profile.attack_scale,
+        release_s=learned.release_s * player_profile.release_scale,
+        vibrato_scale=player_profile.vibrato_scale,
+    )
+
+
+def finite_quantiles(quantiles: Iterable[float]) -> list[float]:
+    """Quantiles as a rising list of floats; empty where any is no number."""
+    values = [float(value) for value in quantiles]
+    return sorted(values) if all(map(math.isfinite, values)) else []
+
+
+def settle_silence(statistics: personality_pb2.Statistics) -> float:
+    """Loudness of silence, in [-120, -80] dB."""
+    silence_db = _within(statistics.silence_loudness_db, *_SILENCE_RANGE_DB, -80.0)
+    return silence_db if statistics.silence_loudness_db < 0 else _SILENCE_RANGE_DB[1]
+
+
+def _manner(statistics: personality_pb2.Statistics) -> dict[str, float]:
+    shape = statistics.note_shape
+    if shape.note_count < 1:
+        return {}
+    plain = Style()
+    manner = {
+        "attack_s": _within(shape.attack_duration_s, 0.0, 2.0, plain.attack_s),
+        "attack_depth_db": _within(
+            shape.attack_depth_db, 6.0, 60.0, plain.attack_depth_db
+        ),
+        "decay_s": _within(shape.decay_duration_s, 0.01, 5.0, plain.decay_s),
+        "decay_depth_db": _within(
+            shape.decay_depth_db, 0.0, 30.0, plain.decay_depth_db
+        ),
+        "sustain_slope_db_per_s": _within(
+            shape.sustain_slope_db_per_s, -200.0, 20.0, 0.0
+        ),
+        "release_s": _within(shape.release_duration_s, 0.02, 5.0, plain.release_s),
+        "legato_s": _within(
+            shape.legato_duration_s or plain.legato_s, 0.01, 0.25, plain.legato_s
+        ),
+    }
+    if shape.vibrato_rate_hz > 0:
+        manner |= {
+            "vibrato_rate_hz": _within(shape.vibrato_rate_hz, 2.0, 9.0, 5.5),
+            "vibrato_depth_cents": _within(shape.vibrato_depth_cents, 0.0, 100.0, 0.0),
+            "vibrato_delay_s": _within(shape.vibrato_delay_s, 0.0, 2.0, 0.3),
+        }
+    return manner
+
+
+def _levels(statistics: personality_pb2.Statistics) -> dict[str, float]:
+    shape, plain = statistics.note_shape, Style()
+    quantiles = finite_quantiles(statistics.loudness_quantiles_db)
+    soft_db, loud_db = plain.soft_db, plain.loud_db
+    if shape.note_count and (shape.soft_loudness_db or shape.loud_loudness_db):
+        soft_db, loud_db = shape.soft_loudness_db, shape.loud_loudness_db
+    elif quantiles:
+        last = len(quantiles) - 1
+        soft_db, loud_db = quantiles[last // 10], quantiles[last - last // 10]
+    loud_db = _within(loud_db, -70.0, 20.0, plain.loud_db)
+    soft_db = _within(soft_db, -79.0, loud_db, plain.soft_db)
+    return {
+        "soft_db": min(soft_db, loud_db - MIN_VELOCITY_RANGE_DB),
+        "loud_db": loud_db,
+        "max_db": max([loud_db, *quantiles[-1:]]),
+        "silence_db": settle_silence(statistics),
+    }
+
+
+def _pitch_range(statistics: personality_pb2.Statistics) -> dict[str, float]:
+    quantiles = finite_quantiles(statistics.pitch_quantiles_midi)
+    return {"low_midi": quantiles[0], "high_midi": quantiles[-1]} if quantiles else {}
+
+
+def _within(value: float, low: float, high: float, otherwise: float) -> float:
+    return min(max(value, low), high) if math.isfinite(value) else otherwise
