@@ -1,0 +1,1 @@
+"""Differentiable synthesis in TensorFlow: pure functions, streaming by explicit state."""

@@ -1,0 +1,123 @@
+"""Multi-scale spectral loss: how far apart two sounds are, as spectrograms of several resolutions.
+
+Reference: Engel et al., "DDSP: Differentiable Digital Signal Processing", ICLR 2020; equal to
+`ddsp.losses.SpectralLoss` with loss_type "L1".
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from amadeus.dsp import fourier
+
+FFT_SIZES = (2048, 1024, 512, 256, 128, 64)
+N_OVERLAPS = 4  # frames over each sample: overlap .75
+
+_QUIET = 1e-5  # what the logarithm of silence is taken of, as ddsp.core.safe_log does
+
+
+def spectral_loss(
+    target: tf.Tensor,
+    audio: tf.Tensor,
+    *,
+    fft_sizes: Sequence[int] = FFT_SIZES,
+    mag_weight: float = 1.0,
+    logmag_weight: float = 1.0,
+) -> tf.Tensor:
+    """Compares batches of audio; differentiable by `audio` only.
+
+    Args:
+      target: The sound to be like. Shape [batch, n_samples].
+      audio: The sound there is. Shape [batch, n_samples].
+      fft_sizes: Frame sizes of the spectrograms, multiples of 4.
+      mag_weight: Weight of the L1 distance of magnitudes.
+      logmag_weight: Weight of the L1 distance of their natural logarithms.
+
+    Returns:
+      A scalar: the mean over frames, bins and batch, summed over `fft_sizes`.
+    """
+    distances = spectral_distances(
+        target,
+        audio,
+        fft_sizes=fft_sizes,
+        mag_weight=mag_weight,
+        logmag_weight=logmag_weight,
+    )
+    return tf.reduce_mean(distances)
+
+
+def spectral_distances(
+    target: tf.Tensor,
+    audio: tf.Tensor,
+    *,
+    fft_sizes: Sequence[int] = FFT_SIZES,
+    mag_weight: float = 1.0,
+    logmag_weight: float = 1.0,
+) -> tf.Tensor:
+    """Compares as `spectral_loss` does, each example by itself. Shape [batch]."""
+    return tf.add_n(
+        [
+            _distances(target, audio, size, mag_weight, logmag_weight)
+            for size in fft_sizes
+        ]
+    )
+
+
+def _distances(
+    target: tf.Tensor,
+    audio: tf.Tensor,
+    size: int,
+    mag_weight: float,
+    logmag_weight: float,
+) -> tf.Tensor:
+    """Distances [batch] at one scale, with their gradient written out.
+
+    Both terms grow when a magnitude moves away from its target, so they share one sign; and the gradient of
+    the logarithm stays finite however quiet a bin is.
+    """
+    hop_size = size // N_OVERLAPS
+    window = _hann(size)
+    target_magnitude = tf.abs(
+        tf.signal.rfft(_frame(tf.stop_gradient(target), hop_size) * window, [size])
+    )
+
+    @tf.custom_gradient
+    def distances(
+        audio: tf.Tensor,
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        spectra = tf.signal.rfft(_frame(audio, hop_size) * window, [size])
+        magnitude = tf.abs(spectra)
+        difference = magnitude - target_magnitude
+        log_difference = _log(magnitude) - _log(target_magnitude)
+        share = 1.0 / tf.cast(tf.size(magnitude[0]), tf.float32)
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            slope = mag_weight + logmag_weight / tf.maximum(magnitude, _QUIET)
+            slope *= tf.sign(difference) * (upstream * share)[:, None, None]
+            slope = tf.math.divide_no_nan(slope, magnitude)
+            pulls = spectra * tf.cast(slope, tf.complex64)
+            frames = fourier.rfft_adjoint(pulls, size) * window
+            return fourier.overlap_add(frames, hop_size)[:, : tf.shape(audio)[1]]
+
+        total = mag_weight * tf.abs(difference) + logmag_weight * tf.abs(log_difference)
+        return tf.reduce_sum(total, axis=[1, 2]) * share, gradient
+
+    return distances(audio)
+
+
+def _frame(audio: tf.Tensor, hop_size: int) -> tf.Tensor:
+    """Cuts [batch, n_samples] into [batch, ceil(n_samples / hop), 4 * hop], padded with zeros at the end."""
+    shape = tf.shape(audio)
+    spare = -shape[1] % hop_size + (N_OVERLAPS - 1) * hop_size
+    hops = tf.reshape(tf.pad(audio, [[0, 0], [0, spare]]), [shape[0], -1, hop_size])
+    n_frames = tf.shape(hops)[1] - (N_OVERLAPS - 1)
+    return tf.concat([hops[:, i : i + n_frames] for i in range(N_OVERLAPS)], axis=-1)
+
+
+def _log(magnitude: tf.Tensor) -> tf.Tensor:
+    return tf.math.log(tf.where(magnitude > 0.0, magnitude, _QUIET))
+
+
+def _hann(size: int) -> np.ndarray:
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)).astype(np.float32)
