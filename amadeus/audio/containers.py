@@ -12,6 +12,8 @@ HEAD_BYTES = 64
 _UNKNOWN_BYTES = 0xFFFF_0000
 """Chunk sizes from here on are what recorders write that do not know the length yet."""
 
+_LARGEST_OGG_PAGE = 65_307
+
 _MAGIC = (
     (0, b"fLaC", "flac"),
     (0, b"OggS", "ogg"),
@@ -39,6 +41,11 @@ class PromisedData(NamedTuple):
     promised_bytes: int
     held_bytes: int
 
+    @property
+    def held_share(self) -> float:
+        """Share of the promise that is kept; above 1 where more follows the sound."""
+        return self.held_bytes / self.promised_bytes
+
 
 def sniff(file: BinaryIO) -> str | None:
     """Names the container by its first bytes, in ffmpeg's words for demuxers; None if unknown."""
@@ -56,17 +63,23 @@ def sniff(file: BinaryIO) -> str | None:
 def looks_like_text(file: BinaryIO) -> bool:
     """Whether the file begins with nothing but printable text."""
     head = _read_at(file, 0, HEAD_BYTES)
-    return all(byte >= 0x20 or byte in b"\t\r\n" for byte in head)
+    return bool(head) and all(byte >= 0x20 or byte in b"\t\r\n" for byte in head)
 
 
 def read_promise(file: BinaryIO, container: str | None) -> PromisedData | None:
     """Reads how many bytes of sound a chunked container promises; None where it says nothing."""
-    readers = {"wav": _riff_data, "aiff": _aiff_data, "caf": _caf_data, "au": _au_data}
+    readers = {
+        "wav": _riff_data,
+        "aiff": _aiff_data,
+        "caf": _caf_data,
+        "au": _au_data,
+        "mp3": _mpeg_data,
+    }
     if container not in readers:
         return None
     try:
         found = readers[container](file)
-    except struct.error:  # the file ends inside a chunk header
+    except (struct.error, IndexError):  # the file ends inside a chunk header
         return None
     if found is None:
         return None
@@ -78,17 +91,51 @@ def read_promise(file: BinaryIO, container: str | None) -> PromisedData | None:
     return PromisedData(promised, max(0, _size(file) - start))
 
 
+def ends_inside_ogg_page(file: BinaryIO) -> bool:
+    """Whether an Ogg file stops in the middle of its last page, as a broken copy does."""
+    size = _size(file)
+    tail_start = max(0, size - 2 * _LARGEST_OGG_PAGE)
+    tail = _read_at(file, tail_start, size - tail_start)
+    page = tail.rfind(b"OggS")
+    if page < 0:
+        return False
+    header = tail[page : page + 27]
+    if len(header) < 27:
+        return True
+    segments = tail[page + 27 : page + 27 + header[26]]
+    return len(tail) < page + 27 + header[26] + sum(segments)
+
+
 def _sniff_mpeg(file: BinaryIO, head: bytes) -> str | None:
-    if head[:3] == b"ID3" and len(head) >= 10:
-        size = int.from_bytes(head[6:10])  # 7 bits in each byte
-        size = sum((size >> 8 * i & 0x7F) << 7 * i for i in range(4))
-        head = _read_at(file, size + 10, HEAD_BYTES).lstrip(b"\0")
+    tag_bytes = _id3_bytes(head)
+    if tag_bytes:
+        head = _read_at(file, tag_bytes, HEAD_BYTES).lstrip(b"\0")
         if not head:
             return "mp3"
     if len(head) < 2 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
     is_adts = head[1] & 0xF6 == 0xF0  # sync, any version, layer 0
     return "aac" if is_adts else "mp3"
+
+
+def _id3_bytes(head: bytes) -> int:
+    if head[:3] != b"ID3" or len(head) < 10:
+        return 0
+    size = int.from_bytes(head[6:10])  # 7 bits in each byte
+    return 10 + sum((size >> 8 * i & 0x7F) << 7 * i for i in range(4))
+
+
+def _mpeg_data(file: BinaryIO) -> tuple[int, int] | None:
+    start = _id3_bytes(_read_at(file, 0, HEAD_BYTES))
+    frame = _read_at(file, start, 64)  # a Xing tag lies 13 to 36 bytes into the first
+    found = max(frame.find(b"Xing"), frame.find(b"Info"))
+    if found < 0:
+        return None
+    has_bytes, has_frames = frame[found + 7] & 2, frame[found + 7] & 1
+    if not has_bytes:
+        return None
+    position = start + found + (12 if has_frames else 8)
+    return start, struct.unpack(">I", _read_at(file, position, 4))[0]
 
 
 def _riff_data(file: BinaryIO) -> tuple[int, int] | None:

@@ -74,7 +74,6 @@ def probe(path: Path | str) -> AudioInfo:
       RecordingError: It is missing, empty, truncated, not audio, or below 8 kHz.
     """
     with _open(Path(path)) as decoder:
-        _check_promise_of_header(Path(path), decoder)
         promised = decoder.n_samples
         duration_s = None if promised is None else promised / decoder.sample_rate
         return AudioInfo(
@@ -90,7 +89,6 @@ def survey(path: Path | str) -> Survey:
     """
     path = Path(path)
     with _open(path) as decoder:
-        _check_promise_of_header(path, decoder)
         sums = _Sums(decoder.n_channels)
         for block in decoder.blocks(_SURVEY_BLOCK_SAMPLES):
             _check_finite(path, block, sums.n_samples, decoder.sample_rate)
@@ -225,17 +223,25 @@ def _open(path: Path, *, offset_s: float = 0.0) -> Iterator[Decoder]:
     with _open_file(path) as file:
         container = containers.sniff(file)
         promise = containers.read_promise(file, container)
-        try:
-            decoder: Decoder = SndfileDecoder(path, file, promise=promise)
-            if offset_s:
-                decoder.seek(round(offset_s * decoder.sample_rate))
-        except soundfile.LibsndfileError as error:
-            if container is None:
-                raise RecordingError(_not_audio(path, file)) from error
-            decoder = FfmpegDecoder(path, container=container, offset_s=offset_s)
-        with decoder:
+        _check_before_decoding(path, file, container, promise)
+        with _choose_decoder(path, file, container, offset_s) as decoder:
             _check_rate(path, decoder)
+            _check_promise(path, decoder, promise)
             yield decoder
+
+
+def _choose_decoder(
+    path: Path, file: BinaryIO, container: str | None, offset_s: float
+) -> Decoder:
+    try:
+        decoder = SndfileDecoder(path, file)
+        if offset_s:
+            decoder.seek(round(offset_s * decoder.sample_rate))
+        return decoder
+    except soundfile.LibsndfileError as error:
+        if container is None:
+            raise RecordingError(_not_audio(path, file)) from error
+        return FfmpegDecoder(path, container=container, offset_s=offset_s)
 
 
 @contextlib.contextmanager
@@ -276,22 +282,47 @@ def _check_rate(path: Path, decoder: Decoder) -> None:
         )
 
 
-def _check_promise_of_header(path: Path, decoder: Decoder) -> None:
-    if isinstance(decoder, SndfileDecoder):
-        _check_length(path, decoder.n_samples_held, decoder)
+def _check_before_decoding(
+    path: Path,
+    file: BinaryIO,
+    container: str | None,
+    promise: containers.PromisedData | None,
+) -> None:
+    if container == "ogg" and containers.ends_inside_ogg_page(file):
+        raise RecordingError(
+            f"{path} ends early: its {path.stat().st_size} bytes stop inside a page of Ogg; copy or export it again."
+        )
+    # libmpg123 would complain on stderr, and cannot say how long the rest would be.
+    if container == "mp3" and promise and promise.held_share < 0.99:
+        raise RecordingError(
+            f"{path} ends early: it holds {promise.held_bytes} of the {promise.promised_bytes} bytes of sound it "
+            f"promises ({promise.held_share:.0%}); copy or export it again."
+        )
+
+
+def _check_promise(
+    path: Path, decoder: Decoder, promise: containers.PromisedData | None
+) -> None:
+    if promise and promise.held_share < 1 and decoder.n_samples:
+        # Of these containers libraries count what is there, not what the header says.
+        held_s = decoder.n_samples / decoder.sample_rate
+        _check_missing(path, held_s, held_s / max(promise.held_share, 1e-9))
 
 
 def _check_length(path: Path, n_samples: int, decoder: Decoder) -> None:
-    held_s = n_samples / decoder.sample_rate
     promised_s = (decoder.n_samples or 0) / decoder.sample_rate
+    _check_missing(path, n_samples / decoder.sample_rate, promised_s)
+    if not n_samples:
+        raise RecordingError(
+            f"{path} holds no samples (0 s of sound): record or export it again, or leave it out."
+        )
+
+
+def _check_missing(path: Path, held_s: float, promised_s: float) -> None:
     if promised_s - held_s > MISSING_TOLERANCE_S:
         raise RecordingError(
             f"{path} ends early: it promises {promised_s:.2f} s of sound but holds {held_s:.2f} s; "
             "copy or export it again, or cut it in an audio editor."
-        )
-    if not n_samples:
-        raise RecordingError(
-            f"{path} holds no samples (0 s of sound): record or export it again, or leave it out."
         )
 
 

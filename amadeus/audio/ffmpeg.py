@@ -44,7 +44,7 @@ class FfmpegDecoder:
     Attributes:
       sample_rate: In Hz.
       n_channels: Channels of the stream.
-      n_samples: Samples per channel the container promises; None if it does not say.
+      n_samples: Samples per channel ffmpeg expects; None if it does not know.
       format: Container and codec.
     """
 
@@ -52,7 +52,7 @@ class FfmpegDecoder:
         program = find_ffmpeg()
         if program is None:
             raise RecordingError(
-                f"{path} is {container} audio, which needs ffmpeg and there is none: {INSTALL_HINT}."
+                f"{path} is {container} audio that needs ffmpeg, and there is none: {INSTALL_HINT}; or export it as flac."
             )
         self._path = path
         self._process = subprocess.Popen(
@@ -71,7 +71,7 @@ class FfmpegDecoder:
             self.close()
             raise
         self.format = f"{container} ({self._find(_CODEC, 'unknown')})"
-        self.n_samples = self._promised_samples(container)
+        self.n_samples = self._count_samples(container)
 
     def __enter__(self) -> "FfmpegDecoder":
         return self
@@ -124,9 +124,9 @@ class FfmpegDecoder:
         words = [re.sub(r"\[[^\]]*\]\s*", "", line) for line in self._errors]
         reason = words[0] if words else "it gave no reason"
         reason = reason.replace(f"file:{self._path}: ", "")
-        return f"{self._path} cannot be decoded: ffmpeg says {reason!r}; export it again, for example as flac."
+        return f"{self._path} is cut off, damaged or of an unknown kind: ffmpeg says {reason!r}; copy or export it again."
 
-    def _promised_samples(self, container: str) -> int | None:
+    def _count_samples(self, container: str) -> int | None:
         # Raw AAC has no length: ffmpeg guesses it from the bit rate. Beside a video, the
         # container's length may be the video's.
         text = "\n".join(self._head)

@@ -7,7 +7,6 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
-from amadeus.audio.containers import PromisedData
 from amadeus.errors import RecordingError
 
 
@@ -17,17 +16,14 @@ class SndfileDecoder:
     Attributes:
       sample_rate: In Hz.
       n_channels: Channels of the file.
-      n_samples: Samples per channel the file promises; None if it does not say.
-      n_samples_held: The same, as far as the bytes are there.
+      n_samples: Samples per channel libsndfile expects; None if it does not know.
       format: Container and encoding.
 
     Raises:
       soundfile.LibsndfileError: libsndfile does not know the file.
     """
 
-    def __init__(
-        self, path: Path, file: BinaryIO, *, promise: PromisedData | None
-    ) -> None:
+    def __init__(self, path: Path, file: BinaryIO) -> None:
         self._path = path
         file.seek(0)  # libsndfile starts where the descriptor stands
         # By descriptor: soundfile would believe the suffix of a name such as `take.raw`.
@@ -35,7 +31,10 @@ class SndfileDecoder:
         self.sample_rate = self._sound.samplerate
         self.n_channels = self._sound.channels
         self.format = f"{self._sound.format} {self._sound.subtype}"
-        self.n_samples_held, self.n_samples = self._count_samples(promise)
+        n_samples = self._sound.frames
+        self.n_samples = (
+            n_samples if n_samples < 2**62 else None
+        )  # its word for unknown
 
     def __enter__(self) -> "SndfileDecoder":
         return self
@@ -53,30 +52,25 @@ class SndfileDecoder:
         Raises:
           RecordingError: The data are damaged.
         """
+        n_read = 0
         try:
-            while len(
-                block := self._sound.read(n_samples, dtype="float32", always_2d=True)
-            ):
+            while len(block := self._read(n_samples)):
+                n_read += len(block)
                 yield block
         except soundfile.LibsndfileError as error:
+            reason = error.error_string.removeprefix("Error : ").rstrip(".")
             raise RecordingError(
-                f"{self._path} cannot be decoded to its end: {error.error_string.rstrip('.')}; copy or export it again."
+                f"{self._path} is cut off or damaged: it promises {(self.n_samples or 0) / self.sample_rate:.2f} s of "
+                f"sound but cannot be decoded beyond {n_read / self.sample_rate:.2f} s ({reason}); "
+                "copy or export it again."
             ) from error
 
     def close(self) -> None:
         """Closes the decoder; the file stays open, for its owner to close."""
         self._sound.close()
 
-    def _count_samples(self, promise: PromisedData | None) -> tuple[int, int | None]:
-        n_held = self._sound.frames
-        if n_held >= 2**62:  # libsndfile's word for unknown
-            return n_held, None
-        if promise is None or promise.promised_bytes <= promise.held_bytes:
-            return n_held, n_held
-        # libsndfile counts what the file holds, not what its header promises.
-        return n_held, round(
-            n_held * promise.promised_bytes / max(1, promise.held_bytes)
-        )
+    def _read(self, n_samples: int) -> np.ndarray:
+        return self._sound.read(n_samples, dtype="float32", always_2d=True)
 
 
 class _StreamedFile(soundfile.SoundFile):

@@ -58,6 +58,7 @@ def write_wav(
     path = Path(path)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        scratch.touch()  # the system says why not; libsndfile does not
         soundfile.write(scratch, audio, sample_rate, format="WAV", subtype=subtype)
         scratch.replace(path)
     except (OSError, soundfile.SoundFileError) as error:
@@ -107,5 +108,5 @@ def _check_range(audio: np.ndarray) -> None:
 
 
 def _cannot_write(path: Path, error: Exception) -> str:
-    reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+    reason = getattr(error, "strerror", None) or "the disk may be full"
     return f"cannot write {path}: {reason}; free space, give rights there, or choose another place."
