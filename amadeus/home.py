@@ -153,7 +153,10 @@ class Home:
         if not root.is_dir():
             return []
         return [
-            Deu(p.name, p) for p in sorted(root.iterdir()) if (p / "deu.json").exists()
+            Deu(path.name, path)
+            for path in sorted(root.iterdir())
+            # One that is being removed has another name until it is gone.
+            if NAME_PATTERN.fullmatch(path.name) and (path / "deu.json").exists()
         ]
 
     def remove_deu(self, name: str) -> None:

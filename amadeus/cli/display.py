@@ -96,19 +96,24 @@ class LineDisplay(contextlib.AbstractContextManager["LineDisplay"]):
         if time.monotonic() - self._told_at < LOG_PERIOD_S:
             return ""
         self._told_at = time.monotonic()
-        return "training: " + describe_progress(progress, self._session)
+        where = describe_progress(progress, self._session)
+        return f"training: {where}, {say_time_left(progress)}"
 
 
 def describe_progress(progress: TrainingProgress, session: Session) -> str:
-    """Says where training stands: step, losses, speed, time left."""
+    """Says where training stands: step, losses, speed."""
     limit = f" of {progress.step_limit}" if progress.step_limit else ""
     held_out = [p.eval_loss for p in session.training if math.isfinite(p.eval_loss)]
     parts = [f"step {progress.step}{limit}", f"loss {progress.train_loss:.3f}"]
     if held_out:
         parts.append(f"held-out loss {held_out[-1]:.3f} (best {min(held_out):.3f})")
     parts.append(f"{progress.steps_per_s:.2f} steps/s")
-    parts.append(f"{duration(max(progress.remaining_s, 0.0))} left")
     return ", ".join(parts)
+
+
+def say_time_left(progress: TrainingProgress) -> str:
+    """Says when training should end."""
+    return f"{duration(max(progress.remaining_s, 0.0))} left"
 
 
 def _say(line: str) -> None:

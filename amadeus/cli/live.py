@@ -12,7 +12,12 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from amadeus.cli.display import ENDING, STOPPING, describe_progress
+from amadeus.cli.display import (
+    ENDING,
+    STOPPING,
+    describe_progress,
+    say_time_left,
+)
 from amadeus.report.session import Session
 from amadeus.report.wording import duration
 from amadeus.v1.practice_pb2 import PracticeEvent, TrainingProgress
@@ -98,14 +103,16 @@ class LiveDisplay:
         return table
 
     def _draw_training(self, progress: TrainingProgress) -> RenderableType:
-        bar = ProgressBar(
-            total=1.0, completed=self._share_done(progress), width=_CURVE_WIDTH
+        share = self._share_done(progress)
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(
+            ProgressBar(total=1.0, completed=share, width=_CURVE_WIDTH),
+            Text(f"{share:4.0%}"),
+            Text(say_time_left(progress), style="dim"),
         )
-        numbers = Text(describe_progress(progress, self._session))
-        curve = Text(
-            sparkline([p.train_loss for p in self._session.training]), style="cyan"
-        )
-        return Group(bar, numbers, curve)
+        numbers = Text(describe_progress(progress, self._session), overflow="fold")
+        losses = [point.train_loss for point in self._session.training]
+        return Group(bar, numbers, Text(sparkline(losses), style="cyan"))
 
     def _share_done(self, progress: TrainingProgress) -> float:
         if progress.step_limit:
