@@ -14,6 +14,7 @@ Conventions:
   - No two notes are quite alike: level and vibrato vary a little, by a seed.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -21,34 +22,17 @@ import numpy as np
 
 from amadeus.audio import AudioSpec
 from amadeus.play.envelope import Opening, envelope, release, smooth_step
+from amadeus.play.gestures import bend, controllers_db, vibrato
 from amadeus.play.lines import LEGATO_GAP_S, MAX_LINES, allocate_lines, is_same_part
-from amadeus.play.notation import Channel, Note, Score
+from amadeus.play.notation import Channel, Controls, Note, Score
+from amadeus.play.ranges import range_notices
 from amadeus.play.style import Style, settle_style
 from amadeus.v1 import personality_pb2, profiles_pb2
 
-WHEEL_DEPTH_CENTS = 50.0  # at full modulation, as General MIDI 2 has it
 LEVEL_VARIATION_DB = 0.5
-VIBRATO_VARIATION = 0.1  # share of rate and depth
 MIN_NOTE_S = 0.03
-RANGE_MARGIN_SEMITONES = (
-    0.5  # a note this far outside the learned range still counts as inside
-)
 
-_VIBRATO_FADE_S = 0.25  # from first sign to full depth
-_VIBRATO_STOP_S = 0.05  # it calms down before a slur
 _F0_MIN_HZ = 8.0
-
-
-class Controls(NamedTuple):
-    """What a voice plays.
-
-    Attributes:
-      f0_hz: Pitch in Hz, negative where unvoiced. Float32, shape [n_frames].
-      loudness_db: Loudness in dB. Float32, shape [n_frames].
-    """
-
-    f0_hz: np.ndarray
-    loudness_db: np.ndarray
 
 
 class Playing(NamedTuple):
@@ -103,7 +87,7 @@ def play_score(
         _play_line(notes, desk, np.random.default_rng([seed, number]))
         for number, notes in enumerate(allocation.lines)
     ]
-    notices = _range_notices(score.notes, style, player_profile.pitch_shift_semitones)
+    notices = range_notices(score.notes, style, player_profile.pitch_shift_semitones)
     if allocation.cut_count:
         notices.append(
             f"{allocation.cut_count} notes were cut short: at most {MAX_LINES} sound at once."
@@ -114,72 +98,75 @@ def play_score(
 def _play_line(
     notes: Sequence[Note], desk: _Desk, rng: np.random.Generator
 ) -> Controls:
+    notes = _settle_ends(notes)
     n_frames = len(desk.times_s)
     curves = _Curves(
         np.full(n_frames, float(notes[0].pitch_midi)),
         np.zeros(n_frames),
         np.full(n_frames, desk.style.silence_db),
     )
-    before: _Played | None = None
-    for number, note in enumerate(notes):
-        after = notes[number + 1] if number + 1 < len(notes) else None
-        before = _play_note(note, before, after, desk, curves, rng.uniform(-1, 1, 3))
+    end_level_db = desk.style.silence_db
+    for before, note, after in zip(
+        [None, *notes], notes, [*notes[1:], None], strict=False
+    ):
+        stop_s = after.start_s if after else np.inf
+        frames = slice(_first_frame(note.start_s, desk), _first_frame(stop_s, desk))
+        variation = rng.uniform(-1, 1, 3)
+        peak_db = _peak_db(note, desk.style) + LEVEL_VARIATION_DB * variation[0]
+        opening = _open(before, end_level_db, note, peak_db, desk.style)
+        curves.level_db[frames], end_level_db = _level(
+            note, desk.times_s[frames], peak_db, opening, desk
+        )
+        curves.pitch_midi[frames] = note.pitch_midi
+        curves.ornament_semitones[frames] = _ornament(
+            note, after, desk.times_s[frames], variation[1:], desk
+        )
     _glide(notes, desk, curves)
     return _finish_line(notes, desk, curves)
 
 
-class _Played(NamedTuple):
-    """A note that was played and where it left the line."""
+def _settle_ends(notes: Sequence[Note]) -> list[Note]:
+    """Gives every note a moment to sound, but never past the start of the next."""
+    nexts_s = [note.start_s for note in notes[1:]] + [np.inf]
+    return [
+        note._replace(end_s=min(max(note.end_s, note.start_s + MIN_NOTE_S), next_s))
+        for note, next_s in zip(notes, nexts_s, strict=True)
+    ]
 
-    note: Note
-    end_s: float
-    level_db: float  # at its end
 
-
-def _play_note(
-    note: Note,
-    before: _Played | None,
-    after: Note | None,
-    desk: _Desk,
-    curves: _Curves,
-    variation: np.ndarray,
-) -> _Played:
-    style = desk.style
-    stop_s = after.start_s if after else np.inf
-    end_s = min(max(note.end_s, note.start_s + MIN_NOTE_S), stop_s)
-    frames = slice(_first_frame(note.start_s, desk), _first_frame(stop_s, desk))
-    times_s = desk.times_s[frames]
-    peak_db = _peak_db(note.velocity, style) + LEVEL_VARIATION_DB * variation[0]
-    opening = _open(note, before, peak_db, style)
-    held_s = np.minimum(times_s, end_s) - note.start_s
-    level_db = envelope(held_s, end_s - note.start_s, peak_db, opening, style)
-    end_level_db = float(
-        envelope(
-            np.array([end_s - note.start_s]),
-            end_s - note.start_s,
-            peak_db,
-            opening,
-            style,
-        )[0]
-    )
-    level_db = level_db - release(times_s - end_s, style)
-
+def _level(
+    note: Note, times_s: np.ndarray, peak_db: float, opening: Opening, desk: _Desk
+) -> tuple[np.ndarray, float]:
+    """Level of a note and of its release [n], and its own level at its end."""
+    duration_s = note.end_s - note.start_s
+    held_s = np.minimum(times_s, note.end_s)
+    ages_s = np.append(held_s - note.start_s, duration_s)
+    own_db = envelope(ages_s, duration_s, peak_db, opening, desk.style)
     channel = desk.channels.get(note.channel, Channel())
-    held_times_s = np.minimum(times_s, end_s)
-    level_db = level_db + _controllers_db(channel, held_times_s, style)
-    curves.level_db[frames] = np.minimum(level_db, style.max_db)
-    curves.pitch_midi[frames] = note.pitch_midi
-    slurred_after = after is not None and _is_slurred(note, end_s, after, style)
-    curves.ornament_semitones[frames] = _bend(
-        channel, held_times_s, desk.profile.bend_range_semitones
-    ) + _vibrato(
+    level_db = own_db[:-1] + controllers_db(channel, held_s, desk.style)
+    level_db = np.minimum(level_db, desk.style.max_db)
+    return level_db - release(times_s - note.end_s, desk.style), float(own_db[-1])
+
+
+def _ornament(
+    note: Note,
+    after: Note | None,
+    times_s: np.ndarray,
+    variation: np.ndarray,
+    desk: _Desk,
+) -> np.ndarray:
+    """Bend and vibrato of a note in semitones [n]."""
+    channel = desk.channels.get(note.channel, Channel())
+    held_s = np.minimum(times_s, note.end_s)
+    is_slurred = after is not None and _is_slurred(note, after, desk.style)
+    swing = vibrato(
         times_s - note.start_s,
-        channel.modulation_unit.at(held_times_s),
-        style,
-        variation[1:],
-        stop_s=stop_s - note.start_s if slurred_after else np.inf,
+        channel.modulation_unit.at(held_s),
+        desk.style,
+        variation,
+        stop_s=after.start_s - note.start_s if is_slurred else np.inf,
     )
-    return _Played(note, end_s, end_level_db)
+    return bend(channel, held_s, desk.profile.bend_range_semitones) + swing
 
 
 def _first_frame(time_s: float, desk: _Desk) -> int:
@@ -187,67 +174,36 @@ def _first_frame(time_s: float, desk: _Desk) -> int:
     return int(np.searchsorted(desk.times_s, time_s - 1e-6))
 
 
-def _peak_db(velocity: int, style: Style) -> float:
-    return style.soft_db + (style.loud_db - style.soft_db) * (velocity - 1) / 126
+def _peak_db(note: Note, style: Style) -> float:
+    return style.soft_db + (style.loud_db - style.soft_db) * (note.velocity - 1) / 126
 
 
-def _open(note: Note, before: _Played | None, peak_db: float, style: Style) -> Opening:
+def _open(
+    before: Note | None, end_level_db: float, note: Note, peak_db: float, style: Style
+) -> Opening:
     if before is None:
         return Opening(depth_db=style.attack_depth_db)
-    if _is_slurred(before.note, before.end_s, note, style):
-        return Opening(slurred_from_db=before.level_db)
-    tail_db = before.level_db - float(
-        release(np.array([note.start_s - before.end_s]), style)[0]
-    )
+    if _is_slurred(before, note, style):
+        return Opening(slurred_from_db=end_level_db)
     # A string or reed that still sounds is not silenced first: the attack starts from there.
-    return Opening(
-        depth_db=float(np.clip(peak_db - tail_db, 6.0, style.attack_depth_db))
-    )
+    fallen_db = release(np.array([note.start_s - before.end_s]), style)[0]
+    depth_db = np.clip(peak_db - end_level_db + fallen_db, 6.0, style.attack_depth_db)
+    return Opening(depth_db=float(depth_db))
 
 
-def _is_slurred(before: Note, end_s: float, note: Note, style: Style) -> bool:
+def _is_slurred(before: Note, note: Note, style: Style) -> bool:
     return (
         not style.is_struck
-        and note.start_s - end_s <= LEGATO_GAP_S
+        and note.start_s - before.end_s <= LEGATO_GAP_S
         and note.pitch_midi != before.pitch_midi
         and is_same_part(before, note)
     )
 
 
-def _controllers_db(channel: Channel, times_s: np.ndarray, style: Style) -> np.ndarray:
-    swell_db = channel.pressure_unit.at(times_s) * (style.loud_db - style.soft_db) / 2
-    return channel.volume_db.at(times_s) + channel.expression_db.at(times_s) + swell_db
-
-
-def _bend(channel: Channel, times_s: np.ndarray, default_range: float) -> np.ndarray:
-    reach = channel.bend_range_semitones.at(times_s)
-    reach = np.where(np.isnan(reach), default_range, reach)
-    return channel.bend_unit.at(times_s) * reach
-
-
-def _vibrato(
-    ages_s: np.ndarray,
-    wheel_unit: np.ndarray,
-    style: Style,
-    variation: np.ndarray,
-    *,
-    stop_s: float,
-) -> np.ndarray:
-    """Vibrato in semitones at `ages_s` after the onset; both start from the middle."""
-    rate_hz = style.vibrato_rate_hz * (1 + VIBRATO_VARIATION * variation[0])
-    depth = style.vibrato_depth_cents * (1 + VIBRATO_VARIATION * variation[1])
-    grown = np.clip((ages_s - style.vibrato_delay_s) / _VIBRATO_FADE_S, 0, 1)
-    depth_cents = depth * grown + WHEEL_DEPTH_CENTS * wheel_unit
-    depth_cents *= np.clip((stop_s - ages_s) / _VIBRATO_STOP_S, 0, 1)
-    swing = np.sin(2 * np.pi * rate_hz * ages_s)
-    return style.vibrato_scale * depth_cents / 100 * swing
-
-
 def _glide(notes: Sequence[Note], desk: _Desk, curves: _Curves) -> None:
     """Bends the written pitch around every slur, half of the way before it and half after."""
-    for before, note in zip(notes, notes[1:], strict=False):
-        end_s = max(before.end_s, min(before.start_s + MIN_NOTE_S, note.start_s))
-        if not _is_slurred(before, end_s, note, desk.style):
+    for before, note in itertools.pairwise(notes):
+        if not _is_slurred(before, note, desk.style):
             continue
         shorter_s = min(note.start_s - before.start_s, note.end_s - note.start_s)
         glide_s = max(min(desk.style.legato_s, shorter_s), 1e-3)
@@ -289,39 +245,3 @@ def _trim(lines: list[Controls]) -> list[Controls]:
     last = max(int(np.flatnonzero(line.f0_hz > 0).max(initial=0)) for line in lines)
     n_kept = min(last + 2, n_frames)
     return [Controls(line.f0_hz[:n_kept], line.loudness_db[:n_kept]) for line in lines]
-
-
-def _range_notices(notes: Sequence[Note], style: Style, shift: float) -> list[str]:
-    if style.low_midi is None or style.high_midi is None:
-        return []
-    pitches = np.array([note.pitch_midi for note in notes]) + shift
-    low, high = style.low_midi, style.high_midi
-    outside = (pitches < low - RANGE_MARGIN_SEMITONES) | (
-        pitches > high + RANGE_MARGIN_SEMITONES
-    )
-    if not outside.any():
-        return []
-    return [
-        f"{int(outside.sum())} of {len(pitches)} notes lie outside the range the voice learned, {name_pitch(low)} to "
-        f"{name_pitch(high)}: the score goes from {name_pitch(pitches.min())} to {name_pitch(pitches.max())} and may "
-        f"sound strange there; pitch_shift_semitones={_best_shift(pitches, style) + shift:+g} would suit it better."
-    ]
-
-
-def _best_shift(pitches: np.ndarray, style: Style) -> int:
-    """Whole octaves that bring most notes inside, the fewest of those."""
-
-    def outside(octaves: int) -> tuple[int, int]:
-        moved = pitches + 12 * octaves
-        below = moved < style.low_midi - RANGE_MARGIN_SEMITONES
-        above = moved > style.high_midi + RANGE_MARGIN_SEMITONES
-        return int((below | above).sum()), abs(octaves)
-
-    return 12 * min(range(-4, 5), key=outside)
-
-
-def name_pitch(pitch_midi: float) -> str:
-    """Names a pitch, such as `A4`, to the nearest semitone."""
-    number = round(float(pitch_midi))
-    names = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-    return f"{names[number % 12]}{number // 12 - 1}"

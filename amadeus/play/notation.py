@@ -1,4 +1,4 @@
-"""What a score is: notes and controllers in seconds, whatever file they came from.
+"""What a score is, and what a voice is told: notes and controllers, and control curves.
 
 Conventions: times are seconds from the start of the score; pitches are MIDI note numbers; channels
 count from 0.
@@ -68,3 +68,15 @@ class Score:
     def duration_s(self) -> float:
         """Time until the last note ends."""
         return max((note.end_s for note in self.notes), default=0.0)
+
+
+class Controls(NamedTuple):
+    """What a voice plays.
+
+    Attributes:
+      f0_hz: Pitch in Hz, negative where unvoiced. Float32, shape [n_frames].
+      loudness_db: Loudness in dB. Float32, shape [n_frames].
+    """
+
+    f0_hz: np.ndarray
+    loudness_db: np.ndarray
