@@ -1,0 +1,1 @@
+"""A voice: the network, its synthesiser, how it learns, and the SavedModel that plays."""
