@@ -52,7 +52,7 @@ class FfmpegDecoder:
         program = find_ffmpeg()
         if program is None:
             raise RecordingError(
-                f"{path} is {container} audio that needs ffmpeg, and there is none: {INSTALL_HINT}; or export it as flac."
+                f"{path} is {container} audio that needs ffmpeg, and there is none: {INSTALL_HINT}."
             )
         self._path = path
         self._process = subprocess.Popen(
@@ -63,6 +63,7 @@ class FfmpegDecoder:
         )
         self._head: list[str] = []  # where ffmpeg describes the input
         self._errors: deque[str] = deque(maxlen=5)
+        self._described = threading.Event()
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
         try:
@@ -107,8 +108,11 @@ class FfmpegDecoder:
             line = raw.decode(errors="replace").strip()
             if len(self._head) < 200:
                 self._head.append(line)
+            if "Stream mapping:" in line:  # what follows the description of the input
+                self._described.set()
             if "[error]" in line or "[fatal]" in line:
                 self._errors.append(line)
+        self._described.set()
 
     def _read_header(self) -> tuple[int, int]:
         header = self._process.stdout.read(_AU_HEADER.size)
@@ -118,13 +122,14 @@ class FfmpegDecoder:
             raise RecordingError(self._failure())
         _, start, _, _, sample_rate, n_channels = _AU_HEADER.unpack(header)
         self._process.stdout.read(start - _AU_HEADER.size)
+        self._described.wait()
         return sample_rate, n_channels
 
     def _failure(self) -> str:
         words = [re.sub(r"\[[^\]]*\]\s*", "", line) for line in self._errors]
         reason = words[0] if words else "it gave no reason"
         reason = reason.replace(f"file:{self._path}: ", "")
-        return f"{self._path} is cut off, damaged or of an unknown kind: ffmpeg says {reason!r}; copy or export it again."
+        return f"{self._path} is cut off, damaged or of an unknown kind: ffmpeg says {reason!r}; export it again."
 
     def _count_samples(self, container: str) -> int | None:
         # Raw AAC has no length: ffmpeg guesses it from the bit rate. Beside a video, the
