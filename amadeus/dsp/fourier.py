@@ -35,19 +35,20 @@ def rfft(frames: tf.Tensor, size: int) -> tf.Tensor:
         frames: tf.Tensor,
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return rfft_adjoint(upstream, size)[..., :n]
+            pulls = upstream * adjoint_weights(size)
+            return tf.signal.irfft(pulls, [size])[..., :n]
 
         return tf.signal.rfft(frames, [size]), gradient
 
     return transform(frames)
 
 
-def rfft_adjoint(spectra: tf.Tensor, size: int) -> tf.Tensor:
-    """Maps gradients by the bins of `rfft` to gradients by its `size` samples."""
+def adjoint_weights(size: int) -> np.ndarray:
+    """Weights of bins that make `irfft` the adjoint of `rfft`. Shape [size // 2 + 1]."""
     # irfft counts every bin between 0 Hz and Nyquist twice, once for its mirror image
     weights = np.full(size // 2 + 1, size / 2, np.float32)
     weights[[0, -1]] = size
-    return tf.signal.irfft(spectra * weights, [size])
+    return weights
 
 
 def overlap_add(frames: tf.Tensor, hop_size: int) -> tf.Tensor:

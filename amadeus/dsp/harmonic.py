@@ -152,10 +152,14 @@ def _wrap(cycles: tf.Tensor) -> tf.Tensor:
 def _sum_harmonics(cycles: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
     """Sums the ramps from `starts` to `ends` times sin(2 pi k cycles) over k.
 
-    `cycles` are the fundamental's, in float64. With k = width * q + r, sin(k x) = sin(width q x) cos(r x) + cos(width q x) sin(r x), so the sum over r is a
-    small matrix product per frame and no [samples, harmonics] tensor of sines is ever made. 2 cores, batch
-    8 x 1 s x 60 harmonics at 16 kHz, forward and gradient, best of 15: this 32 ms; all sines at once 38-45 ms;
-    all sines built by products of exponentials 46-73 ms (with glibc told to keep its heap: 14, 39-52, 24-78).
+    `cycles` are the fundamental's, in float64. With k = width * q + r,
+
+        sin(k x) = sin(width q x) cos(r x) + cos(width q x) sin(r x),
+
+    so the sum over r is a small matrix product per frame and no [samples, harmonics] tensor of sines is ever made.
+    2 cores, batch 8 x 1 s x 60 harmonics at 16 kHz, forward and gradient, best of 15: this 32 ms; all sines at
+    once 38-45 ms; all sines built by products of exponentials 46-73 ms. With glibc told to keep its heap
+    (MALLOC_TRIM_THRESHOLD_) 14, 39-52 and 24-78 ms.
     """
     hop, n_harmonics = cycles.shape[-1], starts.shape[-1]
     width = 2 ** round(math.log2(n_harmonics + 1) / 2)

@@ -73,46 +73,41 @@ def _distances(
 ) -> tf.Tensor:
     """Distances [batch] at one scale, with their gradient written out.
 
-    Both terms grow when a magnitude moves away from its target, so they share one sign; and the gradient of
-    the logarithm stays finite however quiet a bin is.
+    Both terms grow when a magnitude moves away from its target, so they share one sign; and the slope of the
+    logarithm stays finite however quiet a bin is.
     """
-    hop_size = size // N_OVERLAPS
-    window = _hann(size)
-    target_magnitude = tf.abs(
-        tf.signal.rfft(_frame(tf.stop_gradient(target), hop_size) * window, [size])
-    )
+    target_magnitude = tf.abs(_spectra(tf.stop_gradient(target), size))
 
     @tf.custom_gradient
     def distances(
         audio: tf.Tensor,
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        spectra = tf.signal.rfft(_frame(audio, hop_size) * window, [size])
+        spectra = _spectra(audio, size)
         magnitude = tf.abs(spectra)
         difference = magnitude - target_magnitude
         log_difference = _log(magnitude) - _log(target_magnitude)
         share = 1.0 / tf.cast(tf.size(magnitude[0]), tf.float32)
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            slope = mag_weight + logmag_weight / tf.maximum(magnitude, _QUIET)
-            slope *= tf.sign(difference) * (upstream * share)[:, None, None]
-            slope = tf.math.divide_no_nan(slope, magnitude)
-            pulls = spectra * tf.cast(slope, tf.complex64)
-            frames = fourier.rfft_adjoint(pulls, size) * window
-            return fourier.overlap_add(frames, hop_size)[:, : tf.shape(audio)[1]]
+            weights = (upstream * share)[:, None, None] * fourier.adjoint_weights(size)
+            inverse = 1.0 / tf.maximum(magnitude, _QUIET)
+            slope = inverse * (mag_weight * weights + logmag_weight * weights * inverse)
+            pulls = spectra * tf.cast(tf.sign(difference) * slope, tf.complex64)
+            frames = tf.signal.irfft(pulls, [size]) * _hann(size)
+            sound = fourier.overlap_add(frames, size // N_OVERLAPS)
+            return sound[:, : tf.shape(audio)[1]]
 
-        total = mag_weight * tf.abs(difference) + logmag_weight * tf.abs(log_difference)
-        return tf.reduce_sum(total, axis=[1, 2]) * share, gradient
+        distance = mag_weight * tf.reduce_sum(tf.abs(difference), axis=[1, 2])
+        distance += logmag_weight * tf.reduce_sum(tf.abs(log_difference), axis=[1, 2])
+        return distance * share, gradient
 
     return distances(audio)
 
 
-def _frame(audio: tf.Tensor, hop_size: int) -> tf.Tensor:
-    """Cuts [batch, n_samples] into [batch, ceil(n_samples / hop), 4 * hop], padded with zeros at the end."""
-    shape = tf.shape(audio)
-    spare = -shape[1] % hop_size + (N_OVERLAPS - 1) * hop_size
-    hops = tf.reshape(tf.pad(audio, [[0, 0], [0, spare]]), [shape[0], -1, hop_size])
-    n_frames = tf.shape(hops)[1] - (N_OVERLAPS - 1)
-    return tf.concat([hops[:, i : i + n_frames] for i in range(N_OVERLAPS)], axis=-1)
+def _spectra(audio: tf.Tensor, size: int) -> tf.Tensor:
+    """Spectra [batch, ceil(n_samples / hop), size // 2 + 1], zeros after the end."""
+    frames = tf.signal.frame(audio, size, size // N_OVERLAPS, pad_end=True)
+    return tf.signal.rfft(frames * _hann(size), [size])
 
 
 def _log(magnitude: tf.Tensor) -> tf.Tensor:
