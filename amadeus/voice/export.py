@@ -1,0 +1,95 @@
+"""A voice as a SavedModel that TF Serving plays unmodified.
+
+Signatures (all inputs float32 and required):
+  perform, serving_default   f0_hz, loudness_db [batch, n_frames], state [batch, state_size]
+                             -> audio [batch, n_frames * hop_size], state
+  render                     f0_hz, loudness_db [batch, n_frames], reverb_mix [batch] -> audio
+  controls                   f0_hz, loudness_db [batch, n_frames] -> amplitude [batch, n_frames, 1],
+                             harmonic_distribution [batch, n_frames, n_harmonics],
+                             noise_magnitudes [batch, n_frames, n_noise_bands]
+Who the voice is stands beside them in `assets.extra/personality.json`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from amadeus.errors import VoiceError
+from amadeus.personality.content import write_personality
+from amadeus.v1 import personality_pb2
+from amadeus.voice.model import VoiceModel
+
+_VARIABLE_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+def export(
+    model: VoiceModel, path: str | Path, personality: personality_pb2.Personality
+) -> None:
+    """Writes a voice.
+
+    Args:
+      model: The network.
+      path: Folder of the SavedModel, made if need be; not atomic, so write it where nobody looks yet.
+      personality: Who the voice is.
+    """
+    tf.saved_model.save(model, str(path), signatures=_signatures(model))
+    write_personality(Path(path), personality)
+
+
+def read_weights(voice_path: str | Path) -> dict[str, np.ndarray]:
+    """Reads the variables of an exported voice, named as by `VoiceModel.weights`, without loading its graphs.
+
+    Raises:
+      VoiceError: They are missing or damaged.
+    """
+    prefix = Path(voice_path) / "variables" / "variables"
+    try:
+        reader = tf.train.load_checkpoint(str(prefix))
+        keys = [
+            key
+            for key in reader.get_variable_to_shape_map()
+            if key.endswith(_VARIABLE_SUFFIX)
+        ]
+        return {
+            key.removesuffix(_VARIABLE_SUFFIX): reader.get_tensor(key) for key in keys
+        }
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        raise VoiceError(
+            f"the voice in {voice_path} is missing or damaged: its weights cannot be read; practise again or name "
+            "another voice."
+        ) from error
+
+
+def _signatures(model: VoiceModel) -> dict[str, Any]:
+    frames = [_frames_spec("f0_hz"), _frames_spec("loudness_db")]
+    state = tf.TensorSpec([None, model.state_size], tf.float32, "state")
+    mix = tf.TensorSpec([None], tf.float32, "reverb_mix")
+
+    @tf.function(input_signature=[*frames, state], autograph=False)
+    def perform(
+        f0_hz: tf.Tensor, loudness_db: tf.Tensor, state: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        return model.perform(f0_hz, loudness_db, state)._asdict()
+
+    @tf.function(input_signature=[*frames, mix], autograph=False)
+    def render(
+        f0_hz: tf.Tensor, loudness_db: tf.Tensor, reverb_mix: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        return {"audio": model.render(f0_hz, loudness_db, reverb_mix)}
+
+    @tf.function(input_signature=frames, autograph=False)
+    def controls(f0_hz: tf.Tensor, loudness_db: tf.Tensor) -> dict[str, tf.Tensor]:
+        return model.controls(f0_hz, loudness_db)._asdict()
+
+    return {
+        "serving_default": perform,
+        "perform": perform,
+        "render": render,
+        "controls": controls,
+    }
+
+
+def _frames_spec(name: str) -> tf.TensorSpec:
+    return tf.TensorSpec([None, None], tf.float32, name)

@@ -1,0 +1,182 @@
+"""Plays an exported voice.
+
+Conventions: control frame i is reached at the end of block i of `hop_size` samples; f0_hz <= 0 is
+unvoiced. So to resynthesise the centred features of a sound, give the frames from 1 on; what comes out
+is aligned with the sound from its first sample.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+import tensorflow as tf
+
+from amadeus.audio import AudioSpec
+from amadeus.errors import ConfigError, VoiceError
+from amadeus.personality import profiles
+from amadeus.personality.content import read_personality
+from amadeus.v1 import personality_pb2
+from amadeus.voice.decoder import Controls
+
+_SIGNATURES = ("perform", "render", "controls")
+
+
+class Block(NamedTuple):
+    """A block of sound and where it stopped.
+
+    Attributes:
+      audio: Without reverb. Float32, shape [n_frames * hop_size] or [batch, n_frames * hop_size].
+      state: To be handed to the next block. Float32, shape [batch, state_size].
+    """
+
+    audio: np.ndarray
+    state: np.ndarray
+
+
+class Voice:
+    """A voice that plays. It keeps no state: any number of notes may be played at once."""
+
+    def __init__(
+        self,
+        personality: personality_pb2.Personality,
+        signatures: dict[str, Callable[..., dict[str, tf.Tensor]]],
+    ) -> None:
+        """Takes what `load` has read."""
+        self.personality = personality
+        self.spec: AudioSpec = profiles.spec(personality.learner_profile)
+        self._perform, self._render, self._controls = (
+            signatures[name] for name in _SIGNATURES
+        )
+        state = self._perform.structured_input_signature[1]["state"]
+        self.state_size: int = state.shape[-1]
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Loads a voice from its SavedModel folder.
+
+        Raises:
+          VoiceError: The folder holds no voice, or a damaged or foreign one.
+        """
+        if not (Path(path) / "saved_model.pb").is_file():
+            raise VoiceError(
+                f"{path} is not a voice: it has no saved_model.pb; name a folder that a practice has written."
+            )
+        personality = read_personality(Path(path))
+        try:
+            loaded = tf.saved_model.load(str(path))
+            voice = cls(personality, dict(loaded.signatures))
+        except (
+            tf.errors.OpError, OSError, ValueError, KeyError, AttributeError, RuntimeError
+        ) as error:  # fmt: skip
+            raise VoiceError(
+                f"the voice in {path} is damaged or foreign ({_first_line(error)}); practise again or name another."
+            ) from error
+        # loaded functions hold their variables weakly: without the module they would be gone
+        voice._module = loaded
+        return voice
+
+    def render(
+        self, f0_hz: np.ndarray, loudness_db: np.ndarray, reverb_mix: float = 1.0
+    ) -> np.ndarray:
+        """Plays a whole phrase with the learned reverb.
+
+        Args:
+          f0_hz: In Hz, not positive where unvoiced. Shape [n_frames] or [batch, n_frames].
+          loudness_db: Of the same shape.
+          reverb_mix: Share of the reverb, in [0, 1]. It ends with the phrase: silent frames at the end let
+            it ring out.
+
+        Returns:
+          Float32, shape [n_frames * hop_size] or [batch, n_frames * hop_size].
+
+        Raises:
+          ConfigError: Shapes differ, a value is not finite or the mix is out of range.
+        """
+        if not 0.0 <= reverb_mix <= 1.0:
+            raise ConfigError(
+                f"reverb_mix={reverb_mix:g} is out of range: choose from 0 to 1."
+            )
+        f0_rows, loudness_rows = _to_rows(f0_hz, loudness_db)
+        mix = np.full(len(f0_rows), reverb_mix, np.float32)
+        output = self._render(
+            f0_hz=tf.constant(f0_rows),
+            loudness_db=tf.constant(loudness_rows),
+            reverb_mix=tf.constant(mix),
+        )
+        return _like(output["audio"], f0_hz)
+
+    def perform(
+        self,
+        f0_hz: np.ndarray,
+        loudness_db: np.ndarray,
+        state: np.ndarray | None = None,
+    ) -> Block:
+        """Plays the next block of a note, without reverb.
+
+        Args:
+          f0_hz: In Hz, not positive where unvoiced. Shape [n_frames] or [batch, n_frames].
+          loudness_db: Of the same shape.
+          state: What the block before returned; None starts a note.
+
+        Raises:
+          ConfigError: Shapes differ or a value is not finite.
+        """
+        f0_rows, loudness_rows = _to_rows(f0_hz, loudness_db)
+        shape = (len(f0_rows), self.state_size)
+        state = np.zeros(shape, np.float32) if state is None else np.asarray(state)
+        if state.shape != shape:
+            raise ConfigError(
+                f"state has shape {state.shape} but this voice needs {shape}: hand back what the last block returned."
+            )
+        output = self._perform(
+            f0_hz=tf.constant(f0_rows),
+            loudness_db=tf.constant(loudness_rows),
+            state=tf.constant(state, tf.float32),
+        )
+        return Block(_like(output["audio"], f0_hz), output["state"].numpy())
+
+    def controls(self, f0_hz: np.ndarray, loudness_db: np.ndarray) -> Controls:
+        """Shows what the synthesisers are told, as arrays with a batch axis where the inputs have one.
+
+        Raises:
+          ConfigError: Shapes differ or a value is not finite.
+        """
+        f0_rows, loudness_rows = _to_rows(f0_hz, loudness_db)
+        output = self._controls(
+            f0_hz=tf.constant(f0_rows), loudness_db=tf.constant(loudness_rows)
+        )
+        return Controls(*(_like(output[name], f0_hz) for name in Controls._fields))
+
+
+def _to_rows(
+    f0_hz: np.ndarray, loudness_db: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    f0_rows, loudness_rows = (
+        np.atleast_2d(np.asarray(values, np.float32)) for values in (f0_hz, loudness_db)
+    )
+    if f0_rows.shape != loudness_rows.shape or f0_rows.ndim != 2 or not f0_rows.size:
+        raise ConfigError(
+            f"f0_hz has shape {np.shape(f0_hz)} and loudness_db {np.shape(loudness_db)}: give both for the same "
+            "frames, one at least."
+        )
+    for name, rows in (("f0_hz", f0_rows), ("loudness_db", loudness_rows)):
+        n_bad = rows.size - np.isfinite(rows).sum()
+        if n_bad:
+            raise ConfigError(
+                f"{name} holds {n_bad} values that are not finite: give a number for every frame, 0 Hz where no "
+                "pitch is known."
+            )
+    return f0_rows, loudness_rows
+
+
+def _like(rows: tf.Tensor, signal: np.ndarray) -> np.ndarray:
+    return rows.numpy() if np.ndim(signal) == 2 else rows.numpy()[0]
+
+
+def _first_line(error: Exception) -> str:
+    return (
+        str(error).strip().splitlines()[0][:120]
+        if str(error).strip()
+        else "no reason given"
+    )
