@@ -1,0 +1,94 @@
+"""One training step and one validation, as graphs: a voice, its optimiser and its running average."""
+
+import numpy as np
+import tensorflow as tf
+
+from amadeus.dsp.spectral_loss import spectral_loss
+from amadeus.v1 import profiles_pb2
+from amadeus.voice import optimizer
+from amadeus.voice.model import VoiceModel
+from amadeus.voice.sampler import WARM_UP_FRAMES, Crops
+
+AVERAGE_MEMORY = 0.99  # the averaged voice remembers about the last 100 steps
+
+
+class Learner:
+    """Learns crop by crop. The voice to keep is the average of the voices it walked through."""
+
+    def __init__(self, profile: profiles_pb2.LearnerProfile) -> None:
+        self.model, self.average = VoiceModel(profile), VoiceModel(profile)
+        self._adam = optimizer.Adam(self.model.trainable_variables)
+
+    @property
+    def step_count(self) -> int:
+        """Steps done."""
+        return int(self._adam.step)
+
+    def start_from(self, weights: dict[str, np.ndarray]) -> None:
+        """Takes over the weights of an older voice."""
+        self.model.assign(weights)
+        self.average.assign(weights)
+
+    @tf.function(autograph=False)
+    def learn(
+        self,
+        audio: tf.Tensor,
+        f0_hz: tf.Tensor,
+        loudness_db: tf.Tensor,
+        rate: tf.Tensor,
+    ) -> tf.Tensor:
+        """Moves the voice one step.
+
+        Args:
+          audio: See `sampler.Crops`.
+          f0_hz: See `sampler.Crops`.
+          loudness_db: See `sampler.Crops`.
+          rate: Learning rate, a scalar.
+
+        Returns:
+          The loss before the step.
+        """
+        variables = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            loss = imitation_loss(self.model, Crops(audio, f0_hz, loudness_db))
+        self._adam.apply(tape.gradient(loss, variables), rate)
+        optimizer.follow(
+            self.average.trainable_variables,
+            variables,
+            step=self._adam.step,
+            memory=AVERAGE_MEMORY,
+        )
+        return loss
+
+    @tf.function(autograph=False)
+    def judge(
+        self, audio: tf.Tensor, f0_hz: tf.Tensor, loudness_db: tf.Tensor
+    ) -> tf.Tensor:
+        """Measures the loss of the averaged voice on crops; arguments as for `learn`."""
+        return imitation_loss(self.average, Crops(audio, f0_hz, loudness_db))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Copies everything the next step depends on."""
+        return {name: variable.numpy() for name, variable in self._variables().items()}
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Goes back to what `arrays` returned."""
+        for name, variable in self._variables().items():
+            variable.assign(arrays[name])
+
+    def _variables(self) -> dict[str, tf.Variable]:
+        parts = {"model": self.model, "average": self.average, "adam": self._adam}
+        return {
+            f"{part}/{number}": variable
+            for part, module in parts.items()
+            for number, variable in enumerate(module.variables)
+        }
+
+
+def imitation_loss(model: VoiceModel, crops: Crops) -> tf.Tensor:
+    """Resynthesises crops and compares; the warm-up frame's own block is not heard."""
+    silence = tf.zeros([tf.shape(crops.f0_hz)[0], model.state_size])
+    audio = model.perform(crops.f0_hz, crops.loudness_db, silence).audio
+    audio = audio[:, WARM_UP_FRAMES * model.spec.hop_size :]
+    audio = model.reverberate(audio, tf.ones([tf.shape(audio)[0]]))
+    return spectral_loss(crops.audio, audio)

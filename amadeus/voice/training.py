@@ -1,0 +1,512 @@
+"""Teaches a voice to imitate recordings, and ends well.
+
+A run is limited by steps or by wall time, validates on held-out passages while it goes, keeps the best
+voice, stops when nothing improves, goes back and slows down when the loss explodes, and saves itself so
+that it can be killed at any moment. Limited by steps, its result is a function of passages, profile and
+base voice, however often it was interrupted.
+"""
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from amadeus import journal
+from amadeus.errors import PracticeError, VoiceError
+from amadeus.personality import profiles
+from amadeus.personality.content import canonical_json, read_personality
+from amadeus.v1 import practice_pb2, profiles_pb2
+from amadeus.voice import checkpoint
+from amadeus.voice.export import read_weights
+from amadeus.voice.learner import Learner
+from amadeus.voice.model import VoiceModel
+from amadeus.voice.sampler import (
+    Crops,
+    CropSampler,
+    Passage,
+    read_passages,
+    spread_windows,
+)
+
+WARM_UP_STEPS = 30
+LAST_RATE_SHARE = 0.02  # of the peak learning rate, at the end of the cosine
+N_VALIDATIONS = 20  # in a run that goes its whole length
+MAX_VALIDATION_SHARE = 0.05  # of the time
+VALIDATION_S = 32.0  # sound listened to in each
+WINDOW_CROPS = 2  # length of a validation window, in crops
+WINDOW_GROUP = 4  # windows judged at once
+PATIENCE = 8  # validations without improvement before an early stop
+MIN_IMPROVEMENT = 0.001  # relative; less counts as none
+MAX_SETBACKS = 3
+SETBACK_RATE_SHARE = 0.3  # of the learning rate, after each setback
+CHECKPOINT_INTERVAL_S = 15.0
+PROGRESS_INTERVAL_S = 1.0
+
+# A base voice fits where these are equal.
+ARCHITECTURE = (
+    "sample_rate",
+    "frame_rate",
+    "harmonic_count",
+    "noise_band_count",
+    "recurrent_unit_count",
+    "dense_unit_count",
+    "dense_layer_count",
+    "reverb_duration_s",
+)
+
+Ending = Literal["done", "plateau"]
+
+
+class Validation(NamedTuple):
+    """The held-out loss at a point of a run."""
+
+    step: int
+    elapsed_s: float
+    train_loss: float  # mean since the validation before
+    eval_loss: float
+
+
+class TrainResult(NamedTuple):
+    """A taught voice.
+
+    Attributes:
+      model: The best voice of the run.
+      step_count: Steps done.
+      eval_loss: Held-out loss of `model`, on the windows listened to while training.
+      duration_s: Wall time of the run, earlier parts included.
+      history: All validations in order.
+      ending: Whether the run went its whole length.
+    """
+
+    model: VoiceModel
+    step_count: int
+    eval_loss: float
+    duration_s: float
+    history: list[Validation]
+    ending: Ending
+
+
+def train(
+    train_examples: str | Sequence[str],
+    eval_examples: str | Sequence[str],
+    *,
+    profile: profiles_pb2.LearnerProfile,
+    checkpoint_path: str | Path,
+    log_path: str | Path | None = None,
+    base_voice_path: str | Path | None = None,
+    emit: Callable[..., None] = journal.emit,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> TrainResult:
+    """Teaches a voice from the records of DdspTransform; see `train_on_passages`.
+
+    Args:
+      train_examples: Glob or globs of gzipped TFRecords to learn from.
+      eval_examples: Glob or globs of those held out.
+      profile: See `train_on_passages`, as are all other arguments.
+      checkpoint_path: Folder.
+      log_path: Folder.
+      base_voice_path: Folder.
+      emit: Callback.
+      should_stop: Callback.
+    """
+    return train_on_passages(
+        read_passages(train_examples),
+        read_passages(eval_examples),
+        profile=profile,
+        checkpoint_path=checkpoint_path,
+        log_path=log_path,
+        base_voice_path=base_voice_path,
+        emit=emit,
+        should_stop=should_stop,
+    )
+
+
+def train_on_passages(
+    train_passages: Sequence[Passage],
+    eval_passages: Sequence[Passage],
+    *,
+    profile: profiles_pb2.LearnerProfile,
+    checkpoint_path: str | Path,
+    log_path: str | Path | None = None,
+    base_voice_path: str | Path | None = None,
+    emit: Callable[..., None] = journal.emit,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> TrainResult:
+    """Teaches a voice.
+
+    Args:
+      train_passages: To learn from.
+      eval_passages: Held out. Without any, the run is validated on what it learns from, with a warning.
+      profile: Complete. `step_count`, or else `training_minutes` of wall time, limits the run.
+      checkpoint_path: Folder of the run's checkpoint. A run of the same passages, profile and base voice
+        that finds one goes on from there.
+      log_path: Folder of the TensorBoard logs.
+      base_voice_path: A voice to start from, where its network is of the same make.
+      emit: Told of progress and warnings, as `journal.emit`.
+      should_stop: Asked before each step; true ends the run with a checkpoint.
+
+    Raises:
+      PracticeError: There is nothing to learn from, learning explodes again and again, or `should_stop`.
+      KeyboardInterrupt: After a checkpoint.
+    """
+    run = _Run(
+        train_passages,
+        eval_passages,
+        profile=profile,
+        checkpoint_path=Path(checkpoint_path),
+        log_path=log_path,
+        base_voice_path=base_voice_path,
+        emit=emit,
+    )
+    try:
+        return run.finish(should_stop)
+    except KeyboardInterrupt:
+        run.save()
+        raise
+
+
+class _Budget:
+    """How much of a run is done: by steps, or by the clock."""
+
+    def __init__(self, profile: profiles_pb2.LearnerProfile) -> None:
+        self.step_limit = profile.step_count
+        self.limit_s = profile.training_minutes * 60.0
+        self._started_at = time.monotonic()
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self._started_at
+
+    def resume(self, elapsed_s: float) -> None:
+        self._started_at -= elapsed_s
+
+    def progress(self, step: int) -> float:
+        """The share done, in [0, 1]."""
+        if self.step_limit:
+            return min(1.0, step / self.step_limit)
+        return min(1.0, self.elapsed_s / self.limit_s)
+
+    def is_spent(self, step: int, *, reserve_s: float) -> bool:
+        if self.step_limit:
+            return step >= self.step_limit
+        return step > 0 and self.elapsed_s + reserve_s >= self.limit_s
+
+    def remaining_s(self, step: int, steps_per_s: float) -> float:
+        if self.step_limit:
+            return (self.step_limit - step) / max(steps_per_s, 1e-6)
+        return max(0.0, self.limit_s - self.elapsed_s)
+
+    def validation_gap(self, step: int, cost_s: float) -> float:
+        """Progress between validations; by steps it may not depend on how fast the machine is."""
+        if self.step_limit:
+            return 1.0 / N_VALIDATIONS
+        affordable_s = cost_s / MAX_VALIDATION_SHARE
+        return max(1.0 / N_VALIDATIONS, affordable_s / self.limit_s)
+
+
+class _Run:
+    """A run in progress."""
+
+    def __init__(
+        self,
+        train_passages: Sequence[Passage],
+        eval_passages: Sequence[Passage],
+        *,
+        profile: profiles_pb2.LearnerProfile,
+        checkpoint_path: Path,
+        log_path: str | Path | None,
+        base_voice_path: str | Path | None,
+        emit: Callable[..., None],
+    ) -> None:
+        self._budget = _Budget(profile)
+        self._profile, self._emit = profile, emit
+        self._n_frames = max(1, round(profile.crop_duration_s * profile.frame_rate))
+        self._sampler = CropSampler(
+            train_passages,
+            n_frames=self._n_frames,
+            batch_size=profile.batch_size,
+            f0_confidence_threshold=profile.f0_confidence_threshold,
+            seed=profile.seed,
+        )
+        if not eval_passages:
+            self._warn(
+                "no take is held out, so the voice is judged by what it learned from: give two recordings or more."
+            )
+        self._groups = _validation_groups(
+            eval_passages or train_passages, self._n_frames, profile
+        )
+        self._learner = Learner(profile)
+        base = self._start(base_voice_path)
+        self._checkpoint_path = checkpoint_path
+        self._fingerprint = _fingerprint(train_passages, eval_passages, profile, base)
+        self._history: list[Validation] = []
+        self._best: dict[str, np.ndarray] = {}
+        self._good: dict[str, np.ndarray] = self._learner.arrays()
+        self._n_setbacks = 0
+        self._validation_cost_s = 0.0
+        self._writer = (
+            tf.summary.create_file_writer(str(log_path)) if log_path else None
+        )
+        self._resume()
+        self._losses: list[float] = []  # since the last validation
+        self._reporter = _Reporter(self._learner.step_count)
+        self._saved_at = time.monotonic()
+
+    def finish(self, should_stop: Callable[[], bool]) -> TrainResult:
+        """Goes on to the end."""
+        ending: Ending = "done"
+        while not self._is_over():
+            self._learn_until_validation(should_stop)
+            self._validate()
+            if self._is_plateau() and not self._is_over():
+                ending = "plateau"
+                break
+        self.save()
+        best = VoiceModel(self._profile)
+        best.assign(self._best)
+        return TrainResult(
+            model=best,
+            step_count=self._learner.step_count,
+            eval_loss=min(validation.eval_loss for validation in self._history),
+            duration_s=self._budget.elapsed_s,
+            history=list(self._history),
+            ending=ending,
+        )
+
+    def save(self) -> None:
+        """Writes the checkpoint."""
+        arrays = {f"best/{name}": value for name, value in self._best.items()}
+        notes = {
+            "elapsed_s": self._budget.elapsed_s,
+            "history": [list(validation) for validation in self._history],
+            "n_setbacks": self._n_setbacks,
+            "losses": self._losses,
+        }
+        checkpoint.save(
+            self._checkpoint_path,
+            {**self._learner.arrays(), **arrays},
+            notes,
+            fingerprint=self._fingerprint,
+        )
+        self._saved_at = time.monotonic()
+
+    def _learn_until_validation(self, should_stop: Callable[[], bool]) -> None:
+        budget, learner = self._budget, self._learner
+        step = learner.step_count
+        gap = budget.validation_gap(step, self._validation_cost_s)
+        last = self._history[-1].step if self._history else 0
+        due = (
+            math.floor(budget.progress(last if budget.step_limit else step) / gap) + 1
+        ) * gap
+        for crops in self._sampler.dataset(step):
+            if should_stop():
+                self.save()
+                raise PracticeError(
+                    f"the practice was stopped after {step} steps: start it again with the same recordings and "
+                    "settings to go on from there."
+                )
+            loss = float(learner.learn(*crops, rate=self._rate(step)))
+            step += 1
+            if not math.isfinite(loss):
+                self._set_back(step)
+                return self._learn_until_validation(should_stop)
+            self._losses.append(loss)
+            self._report(step, loss)
+            if time.monotonic() - self._saved_at > CHECKPOINT_INTERVAL_S:
+                self.save()
+            if self._is_over() or budget.progress(step) >= due:
+                return None
+        return None
+
+    def _rate(self, step: int) -> tf.Tensor:
+        progress = self._budget.progress(step)
+        cosine = 0.5 * (1.0 + math.cos(math.pi * progress))
+        share = LAST_RATE_SHARE + (1.0 - LAST_RATE_SHARE) * cosine
+        warm_up = min(1.0, (step + 1) / WARM_UP_STEPS)
+        slowed = SETBACK_RATE_SHARE**self._n_setbacks
+        return tf.constant(self._profile.learning_rate * share * warm_up * slowed)
+
+    def _is_over(self) -> bool:
+        step = self._learner.step_count
+        is_judged = self._history and self._history[-1].step == step
+        reserve_s = 0.0 if is_judged else self._validation_cost_s
+        return self._budget.is_spent(step, reserve_s=reserve_s)
+
+    def _validate(self) -> None:
+        started_at = time.monotonic()
+        losses = [float(self._learner.judge(*group)) for group in self._groups]
+        is_first = not self._history
+        validation = Validation(
+            self._learner.step_count,
+            self._budget.elapsed_s,
+            float(np.mean(self._losses)) if self._losses else math.nan,
+            float(np.mean(losses)),
+        )
+        if is_first or validation.eval_loss < min(v.eval_loss for v in self._history):
+            self._best = self._learner.average.weights()
+        self._history.append(validation)
+        self._good = self._learner.arrays()
+        self._losses = []
+        if not is_first:  # the first includes tracing
+            self._validation_cost_s = time.monotonic() - started_at
+        self._tell(validation.train_loss, validation.eval_loss)
+
+    def _is_plateau(self) -> bool:
+        if not self._profile.early_stop or len(self._history) <= PATIENCE:
+            return False
+        losses = [validation.eval_loss for validation in self._history]
+        old, new = min(losses[:-PATIENCE]), min(losses[-PATIENCE:])
+        return new > old * (1.0 - MIN_IMPROVEMENT)
+
+    def _set_back(self, step: int) -> None:
+        """Returns to the last voice that was judged, to go on more slowly."""
+        self._n_setbacks += 1
+        if self._n_setbacks > MAX_SETBACKS:
+            raise PracticeError(
+                f"learning exploded {self._n_setbacks} times, the last time at step {step}: lower learning_rate="
+                f"{self._profile.learning_rate:g} or see what `amadeus listen` says of the recordings."
+            )
+        self._warn(
+            f"the loss was no number at step {step}: going back to the last good voice with a lower learning rate."
+        )
+        self._learner.restore(self._good)
+        self._losses = []
+        self._reporter = _Reporter(self._learner.step_count)
+
+    def _start(self, base_voice_path: str | Path | None) -> str:
+        """Takes over the base voice where it fits, and says which it was."""
+        if base_voice_path is None:
+            return ""
+        try:
+            base = read_personality(Path(base_voice_path))
+            reason = _misfit(base.learner_profile, self._profile)
+            if not reason:
+                self._learner.start_from(read_weights(base_voice_path))
+                return base.digest or str(base_voice_path)
+        except (VoiceError, KeyError, ValueError) as error:
+            reason = str(error)
+        self._warn(f"the voice starts from nothing, not from its parent: {reason}")
+        return ""
+
+    def _resume(self) -> None:
+        saved = checkpoint.load(self._checkpoint_path, fingerprint=self._fingerprint)
+        self._losses = []
+        if saved is None:
+            return
+        self._learner.restore(saved.arrays)
+        self._good = self._learner.arrays()
+        self._best = {
+            name.removeprefix("best/"): value
+            for name, value in saved.arrays.items()
+            if name.startswith("best/")
+        }
+        self._history = [Validation(*values) for values in saved.notes["history"]]
+        self._n_setbacks = saved.notes["n_setbacks"]
+        self._losses = saved.notes["losses"]
+        self._budget.resume(saved.notes["elapsed_s"])
+
+    def _report(self, step: int, loss: float) -> None:
+        self._reporter.add(loss)
+        if self._reporter.is_due():
+            self._tell(self._reporter.mean_loss(), math.nan)
+
+    def _tell(self, train_loss: float, eval_loss: float) -> None:
+        step = self._learner.step_count
+        steps_per_s = self._reporter.take(step)
+        progress = practice_pb2.TrainingProgress(
+            step=step,
+            step_limit=self._budget.step_limit,
+            train_loss=train_loss,
+            eval_loss=eval_loss,
+            steps_per_s=steps_per_s,
+            remaining_s=self._budget.remaining_s(step, steps_per_s),
+        )
+        self._emit(training_progress=progress)
+        if self._writer is None:
+            return
+        scalars = {
+            "loss/train": train_loss,
+            "loss/eval": eval_loss,
+            "learning_rate": float(self._rate(step)),
+            "steps_per_s": steps_per_s,
+        }
+        with self._writer.as_default(step=step):
+            for name, value in scalars.items():
+                if math.isfinite(value):
+                    tf.summary.scalar(name, value)
+        self._writer.flush()
+
+    def _warn(self, text: str) -> None:
+        self._emit(warning=practice_pb2.Warning(text=text))
+
+
+class _Reporter:
+    """Gathers losses and speed between two reports."""
+
+    def __init__(self, step: int) -> None:
+        self._losses: list[float] = []
+        self._speed = 0.0
+        self._step, self._since = step, time.monotonic()
+
+    def add(self, loss: float) -> None:
+        self._losses.append(loss)
+
+    def is_due(self) -> bool:
+        return time.monotonic() - self._since >= PROGRESS_INTERVAL_S
+
+    def mean_loss(self) -> float:
+        return float(np.mean(self._losses))
+
+    def take(self, step: int) -> float:
+        """Closes the report; returns its steps a second."""
+        now = time.monotonic()
+        if step > self._step:
+            self._speed = (step - self._step) / max(now - self._since, 1e-6)
+        self._losses, self._step, self._since = [], step, now
+        return self._speed
+
+
+def _validation_groups(
+    passages: Sequence[Passage], n_frames: int, profile: profiles_pb2.LearnerProfile
+) -> list[Crops]:
+    """Cuts the windows to validate on, in groups of one size, so that one graph judges them all."""
+    n_window = WINDOW_CROPS * n_frames
+    affordable = max(1, int(VALIDATION_S * profile.frame_rate / n_window))
+    windows = spread_windows(
+        passages,
+        n_frames=n_window,
+        max_windows=affordable,
+        f0_confidence_threshold=profile.f0_confidence_threshold,
+    )
+    group = min(WINDOW_GROUP, len(windows.audio))
+    n_groups = len(windows.audio) // group
+    picks = np.array_split(np.arange(n_groups * group), n_groups)
+    return [Crops(*(tf.constant(field[pick]) for field in windows)) for pick in picks]
+
+
+def _misfit(
+    base: profiles_pb2.LearnerProfile, profile: profiles_pb2.LearnerProfile
+) -> str:
+    """Says why a base voice cannot be taken over; empty where it can."""
+    theirs = profiles.complete_learner_profile(base)
+    for name in ARCHITECTURE:
+        if getattr(theirs, name) != getattr(profile, name):
+            return f"the parent has {name}={getattr(theirs, name):g} but {getattr(profile, name):g} is asked for."
+    return ""
+
+
+def _fingerprint(
+    train_passages: Sequence[Passage],
+    eval_passages: Sequence[Passage],
+    profile: profiles_pb2.LearnerProfile,
+    base: str,
+) -> str:
+    content: list[Any] = [canonical_json(profile), base]
+    for passages in (train_passages, eval_passages):
+        content.append([(p.take, p.offset_samples, len(p.audio)) for p in passages])
+    return hashlib.sha256(repr(content).encode()).hexdigest()
