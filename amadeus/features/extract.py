@@ -60,17 +60,15 @@ def make_tracker(profile: profiles_pb2.LearnerProfile) -> PitchTracker:
         from amadeus.features.swift_f0 import SwiftF0Tracker
 
         return SwiftF0Tracker()
-    sizes = {
-        profiles_pb2.F0_TRACKER_CREPE_FULL: "full",
-        profiles_pb2.F0_TRACKER_CREPE_TINY: "tiny",
-    }
-    if profile.f0_tracker not in sizes:
-        raise ConfigError(
-            f"f0_tracker={profile.f0_tracker} is not known: choose swift_f0, crepe_full or crepe_tiny."
-        )
     from amadeus.features.crepe import CrepeTracker
 
-    return CrepeTracker(sizes[profile.f0_tracker], viterbi=profile.f0_viterbi)
+    if profile.f0_tracker == profiles_pb2.F0_TRACKER_CREPE_FULL:
+        return CrepeTracker("full", viterbi=profile.f0_viterbi)
+    if profile.f0_tracker == profiles_pb2.F0_TRACKER_CREPE_TINY:
+        return CrepeTracker("tiny", viterbi=profile.f0_viterbi)
+    raise ConfigError(
+        f"f0_tracker={profile.f0_tracker} is not known: choose swift_f0, crepe_full or crepe_tiny."
+    )
 
 
 def _check(audio: np.ndarray) -> None:

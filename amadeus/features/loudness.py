@@ -19,7 +19,7 @@ _FRAMES_PER_CHUNK = 4_096  # bounds memory to tens of MB however long the audio
 
 def window_size(sample_rate: int) -> int:
     """Chooses the window in samples: the power of two nearest to 32 ms (512 at 16 kHz)."""
-    return 2 ** round(math.log2(_WINDOW_S * sample_rate))
+    return 1 << round(math.log2(_WINDOW_S * sample_rate))
 
 
 def compute_loudness(
@@ -56,7 +56,7 @@ def compute_loudness(
         ]
     )
     loudness_db = 10 * np.log10(np.maximum(power, 10 ** (-range_db / 10))) - ref_db
-    return np.maximum(loudness_db, -range_db).astype(np.float32)
+    return np.asarray(np.maximum(loudness_db, -range_db), np.float32)
 
 
 def a_weighting_power(sample_rate: int, n_fft: int) -> np.ndarray:
@@ -73,7 +73,8 @@ def a_weighting_power(sample_rate: int, n_fft: int) -> np.ndarray:
         * np.sqrt((square + poles[2]) * (square + poles[3]))
     )
     decibels = 2.0 + 20 * np.log10(np.maximum(gain, 1e-10))
-    return 10 ** (np.maximum(decibels, -80.0) / 10)  # the floor is DDSP's
+    floored: np.ndarray = np.maximum(decibels, -80.0)  # the floor is DDSP's
+    return np.power(10.0, floored / 10)
 
 
 def _weighted_power(frames: np.ndarray, weights: np.ndarray) -> np.ndarray:

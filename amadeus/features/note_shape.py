@@ -22,6 +22,8 @@ _BACKGROUND_DB = 3.0  # above the quietest frame begins what belongs to the note
 _MIN_RISE_DB = 6.0  # less is no attack
 _MIN_FALL_DB = 12.0  # less says nothing of a release
 _MIN_SUSTAIN_S = 0.4
+_MIN_MIDDLE_S = 0.15
+_BODY_DB = 12.0
 _MIN_LEGATO_SEMITONES = 0.8
 _LEGATO_REACH_S = 0.12
 
@@ -34,6 +36,7 @@ class NoteShape(NamedTuple):
     decay_duration_s: float = math.nan
     decay_depth_db: float = math.nan
     sustain_slope_db_per_s: float = math.nan
+    sustain_duration_s: float = math.nan  # over which the slope was measured
     release_duration_s: float = math.nan
     vibrato_rate_hz: float = math.nan
     vibrato_depth_cents: float = math.nan  # 0 where a note long enough has none
@@ -102,33 +105,32 @@ def _attack(
 def _sustain(
     shape: NoteShape, note: Note, loudness_db: np.ndarray, spec: AudioSpec
 ) -> NoteShape:
-    """Decay to, and slope of, the middle of a note that is long enough to have one."""
-    n_frames = note.end_frame - note.start_frame
+    """Decay to, and slope of, the middle of a note whose body is long enough to have one."""
+    begin, end = _body(note, loudness_db)
+    n_frames = end - begin
     if n_frames < _MIN_SUSTAIN_S * spec.frame_rate:
         return shape
     peak = _peak_frame(note, loudness_db)
-    begin = max(note.start_frame + n_frames * 3 // 10, peak)
-    end = note.start_frame + n_frames * 8 // 10
-    if end - begin < 0.15 * spec.frame_rate:
+    first, last = max(begin + n_frames * 3 // 10, peak), begin + n_frames * 8 // 10
+    if last - first < _MIN_MIDDLE_S * spec.frame_rate:
         return shape  # it swells to its end
-    middle = loudness_db[begin:end]
+    middle = loudness_db[first:last]
     sustained_db = float(np.median(middle))
-    fallen = loudness_db[peak : note.end_frame] <= sustained_db + 1.0
-    time_s = np.arange(len(middle)) / spec.frame_rate
+    fallen = loudness_db[peak:end] <= sustained_db + 1.0
     return shape._replace(
         decay_duration_s=float(np.argmax(fallen)) / spec.frame_rate,
         decay_depth_db=max(0.0, float(loudness_db[peak]) - sustained_db),
-        sustain_slope_db_per_s=float(np.polyfit(time_s, middle, 1)[0]),
+        sustain_slope_db_per_s=_slope(middle) * spec.frame_rate,
+        sustain_duration_s=len(middle) / spec.frame_rate,
     )
 
 
 def _release(note: Note, after: int, loudness_db: np.ndarray, spec: AudioSpec) -> float:
     """Time in s to fall 40 dB, carried on at the same speed where less room is left."""
-    n_frames = note.end_frame - note.start_frame
-    last = loudness_db[note.start_frame + n_frames // 2 : note.end_frame]
-    level_db = float(np.quantile(last, 0.75))
+    first, last = _body(note, loudness_db)
+    level_db = float(np.median(loudness_db[(first + last) // 2 : last]))
     stop = min(after, note.end_frame + round(_LOOK_AHEAD_S * spec.frame_rate))
-    tail = loudness_db[note.start_frame + n_frames // 2 : stop]
+    tail = loudness_db[first:stop]
     begin = int(np.flatnonzero(tail >= level_db - NEAR_PEAK_DB)[-1])
     fall = tail[begin] - tail[begin:]
     depth_db = min(FADE_DB, float(fall.max()) - _BACKGROUND_DB)
@@ -136,6 +138,22 @@ def _release(note: Note, after: int, loudness_db: np.ndarray, spec: AudioSpec) -
         return math.nan
     n_fall = int(np.argmax(fall >= depth_db))
     return n_fall / spec.frame_rate * FADE_DB / depth_db
+
+
+def _body(note: Note, loudness_db: np.ndarray) -> tuple[int, int]:
+    """First frame of, and first after, what lies within 12 dB of the peak.
+
+    A tracker hears pitch far into the tail of a note; the tail is no part of its sustain.
+    """
+    frames = loudness_db[note.start_frame : note.end_frame]
+    loud = np.flatnonzero(frames >= frames.max() - _BODY_DB)
+    return note.start_frame + int(loud[0]), note.start_frame + int(loud[-1]) + 1
+
+
+def _slope(values: np.ndarray) -> float:
+    """Slope of the straight line of least squares, per element."""
+    steps = np.arange(len(values)) - (len(values) - 1) / 2
+    return float(steps @ values / (steps @ steps))
 
 
 def _vibrato(

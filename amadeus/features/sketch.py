@@ -5,6 +5,7 @@ matters; a quantile is right to within one bin.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 class Sketch:
@@ -22,13 +23,19 @@ class Sketch:
         self._step = step
         self._counts = np.zeros(round((high - low) / step) + 1, np.int64)
 
-    def add(self, values: np.ndarray | float) -> None:
-        """Counts values; those that are not finite are left out."""
-        numbers = np.atleast_1d(np.asarray(values, np.float64))
-        numbers = numbers[np.isfinite(numbers)]
-        bins = np.rint((numbers - self._low) / self._step)
+    def add(self, values: ArrayLike, *, times: ArrayLike = 1) -> None:
+        """Counts values; those that are not finite are left out.
+
+        Args:
+          values: Numbers. Shape [n_values].
+          times: How often each one counts. Int, one or shape [n_values].
+        """
+        numbers = np.asarray(values, np.float64)
+        repeats = np.broadcast_to(np.asarray(times, np.int64), numbers.shape)
+        finite = np.isfinite(numbers)
+        bins = np.rint((numbers[finite] - self._low) / self._step)
         bins = np.clip(bins, 0, len(self._counts) - 1).astype(np.int64)
-        self._counts += np.bincount(bins, minlength=len(self._counts))
+        np.add.at(self._counts, bins, repeats[finite])
 
     def merge(self, other: "Sketch") -> None:
         """Adds the counts of a sketch of the same bins."""
@@ -64,4 +71,5 @@ class Sketch:
             self._low + self._step * np.searchsorted(cumulative, whole, side="right")
             for whole in (np.floor(ranks), np.ceil(ranks))
         )
-        return below + (above - below) * (ranks - np.floor(ranks))
+        values: np.ndarray = below + (above - below) * (ranks - np.floor(ranks))
+        return values

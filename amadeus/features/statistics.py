@@ -2,12 +2,16 @@
 
 An `Accumulator` takes features passage by passage and merges with others exactly, in any order
 and grouping, so it runs in Beam. It keeps histograms, never frames: pitch to 0.01 semitones,
-loudness to 0.05 dB, durations to 1 ms, vibrato to 0.02 Hz and 0.2 cents.
+loudness to 0.05 dB, durations to 1 ms, vibrato to 0.02 Hz and 0.2 cents. Medians are over notes;
+only the slope of the sustain counts each note by its length, and vibrato counts the notes that
+have it, if one in five of those long enough does.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from amadeus.audio import AudioSpec
 from amadeus.features.note_shape import NoteShape, measure_note
@@ -22,7 +26,7 @@ N_QUANTILES = 101
 _SOUNDING_DB = 40.0  # frames less than this below a passage's peak are heard as sound
 _SILENCE_SHARE = 0.1  # of the frames between notes are quieter than "silence"
 _SOFT_SHARE, _LOUD_SHARE = 0.1, 0.9
-_MIN_VIBRATO_SHARE = 0.25  # of the notes long enough for it; fewer are ornaments
+_MIN_VIBRATO_SHARE = 0.2  # of the notes long enough for it; fewer are ornaments
 
 _SKETCHES: dict[str, Callable[[], Sketch]] = {
     "pitch_midi": lambda: Sketch(0.0, 140.0, step=0.01),
@@ -41,6 +45,8 @@ _SKETCHES: dict[str, Callable[[], Sketch]] = {
     "vibrato_delay_s": lambda: Sketch(0.0, 10.0, step=0.001),
     "legato_duration_s": lambda: Sketch(0.0, 1.0, step=0.001),
 }
+
+_SHAPE_NAMES = [name for name in NoteShape._fields if name in _SKETCHES]
 
 
 class Accumulator:
@@ -133,18 +139,16 @@ class Accumulator:
             )
             for index in range(len(notes))
         ]
-        for name, values in zip(
-            NoteShape._fields, zip(*shapes, strict=True), strict=False
-        ):
-            numbers = np.array(values)
-            if name == "vibrato_depth_cents":
-                self._n_long_notes += int(np.isfinite(numbers).sum())
-                numbers = numbers[numbers > 0]
-            self._sketches[name].add(numbers)
+        self._n_long_notes += sum(
+            math.isfinite(shape.vibrato_depth_cents) for shape in shapes
+        )
+        for name in _SHAPE_NAMES:
+            numbers = np.array([getattr(shape, name) for shape in shapes])
+            self._sketches[name].add(numbers, times=_votes(name, shapes))
 
     def _note_shape(self) -> personality_pb2.NoteShape:
         sketches = self._sketches
-        medians = {name: sketches[name].median() for name in NoteShape._fields}
+        medians = {name: sketches[name].median() for name in _SHAPE_NAMES}
         n_vibrating = len(sketches["vibrato_rate_hz"])
         if n_vibrating < _MIN_VIBRATO_SHARE * self._n_long_notes:
             medians |= dict.fromkeys((n for n in medians if "vibrato" in n), 0.0)
@@ -155,6 +159,15 @@ class Accumulator:
             loud_loudness_db=peaks.quantile(_LOUD_SHARE),
             **medians,
         )
+
+
+def _votes(name: str, shapes: list[NoteShape]) -> ArrayLike:
+    """How often each note counts: the slope of a long note tells more than a short one's."""
+    if name == "vibrato_depth_cents":
+        return [int(shape.vibrato_depth_cents > 0) for shape in shapes]
+    if name == "sustain_slope_db_per_s":
+        return [round(100 * np.nan_to_num(s.sustain_duration_s)) for s in shapes]
+    return 1
 
 
 def _count(counts: dict[int, int], frame_rate: int, n_frames: int) -> None:

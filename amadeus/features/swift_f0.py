@@ -127,4 +127,5 @@ def _resample(audio: np.ndarray, sample_rate: int) -> np.ndarray:
         return np.asarray(audio, np.float32)
     import soxr
 
-    return soxr.resample(np.asarray(audio, np.float32), sample_rate, _SAMPLE_RATE)
+    resampled = soxr.resample(np.asarray(audio, np.float32), sample_rate, _SAMPLE_RATE)
+    return np.asarray(resampled)

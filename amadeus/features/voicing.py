@@ -74,7 +74,7 @@ def fill_unvoiced(
     frames = np.flatnonzero(voiced)
     filled = np.exp(np.interp(np.arange(len(f0_hz)), frames, np.log(f0_hz[frames])))
     filled[frames] = f0_hz[frames]
-    return filled.astype(np.float32)
+    return np.asarray(filled, np.float32)
 
 
 def repair_octave_spikes(
@@ -111,7 +111,9 @@ def repair_octave_spikes(
         )
         if abs(before - after) < 2 / 12 and is_octave:
             repaired[start:end] *= 2.0 ** -np.round(shift)
-            position = end + 1  # the far edge is spent: it is no start of an excursion
+            position = (
+                int(end) + 1
+            )  # the far edge is spent: it is no start of an excursion
     return repaired
 
 
