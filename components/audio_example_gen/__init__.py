@@ -1,0 +1,1 @@
+"""AudioExampleGen: recordings in, passages of takes out."""

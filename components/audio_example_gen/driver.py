@@ -1,0 +1,58 @@
+"""Decides what "the same recordings" means: the same content, whatever the time of their files."""
+
+from tfx.dsl.components.base import base_driver as component_driver
+from tfx.orchestration import metadata
+from tfx.orchestration.portable import base_driver, data_types
+from tfx.proto.orchestration import driver_output_pb2
+
+from amadeus.journal import emit
+from amadeus.v1 import practice_pb2
+from components import settings
+from components.audio_example_gen import takes
+
+RECORDINGS_KEY = "recordings"
+FINGERPRINT_KEY = "input_fingerprint"
+EXAMPLES_KEY = "examples"
+
+
+class Driver(component_driver.BaseDriver, base_driver.BaseDriver):
+    """Puts the content of the recordings into the cache key.
+
+    TFX's own driver takes the time of a file for its content: a touched file loses the cache, a
+    file rewritten within the same second keeps it.
+    """
+
+    def __init__(self, mlmd_connection: metadata.Metadata) -> None:
+        component_driver.BaseDriver.__init__(self, mlmd_connection)
+        base_driver.BaseDriver.__init__(self, mlmd_connection)
+
+    def run(
+        self, execution_info: data_types.ExecutionInfo
+    ) -> driver_output_pb2.DriverOutput:
+        """Adds the fingerprint to the parameters and to the output, before the cache is asked.
+
+        Raises:
+          RecordingError: A recording cannot be read.
+        """
+        given = settings.message(
+            execution_info.exec_properties, RECORDINGS_KEY, practice_pb2.Recordings
+        )
+        gathered = takes.gather(given.uri)
+        _warn_of(gathered.duplicates)
+        output = driver_output_pb2.DriverOutput()
+        mark = takes.fingerprint(gathered.takes)
+        output.exec_properties[FINGERPRINT_KEY].string_value = mark
+        for examples in execution_info.output_dict[EXAMPLES_KEY]:
+            examples.set_string_custom_property(FINGERPRINT_KEY, mark)
+            artifacts = output.output_artifacts[EXAMPLES_KEY].artifacts
+            artifacts.append(examples.mlmd_artifact)
+        return output
+
+
+def _warn_of(duplicates: list[tuple[str, str]]) -> None:
+    if not duplicates:
+        return
+    left_out, used = duplicates[0]
+    others = f" (and {len(duplicates) - 1} more like it)" if duplicates[1:] else ""
+    text = f"{left_out} holds the same bytes as {used}{others}: the same take is learned from once."
+    emit(warning=practice_pb2.Warning(text=text))

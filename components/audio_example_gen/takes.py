@@ -1,0 +1,99 @@
+"""Which takes there are, who they are, and which split each belongs to.
+
+A take is known by the SHA-256 of its bytes. The same bytes are one take, whatever their file is
+called; its split follows from its digest alone, so that adding a take moves no other.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from amadeus.audio import recordings
+from amadeus.errors import RecordingError
+from components.splits import SPLITS, Split
+
+
+class Take(NamedTuple):
+    """A recording: where it lies, its file name, and the SHA-256 of its bytes."""
+
+    uri: str
+    name: str
+    digest: str
+
+
+class Gathered(NamedTuple):
+    """The takes of a practice, each once, and the names that meant one of them again."""
+
+    takes: list[Take]
+    duplicates: list[tuple[str, str]]  # (name left out, name used)
+
+
+def gather(uris: Sequence[str]) -> Gathered:
+    """Digests recordings and drops those that are there already.
+
+    Raises:
+      RecordingError: There is none, or one cannot be read.
+    """
+    if not uris:
+        raise RecordingError(
+            "a practice was started without recordings: name sound files, folders or globs."
+        )
+    used: dict[str, Take] = {}
+    duplicates = []
+    for uri in uris:
+        take = Take(uri, Path(uri).name, recordings.content_digest(uri))
+        if take.digest in used:
+            duplicates.append((take.name, used[take.digest].name))
+        else:
+            used[take.digest] = take
+    return Gathered(list(used.values()), duplicates)
+
+
+def fingerprint(takes: Sequence[Take]) -> str:
+    """Digests the content and the names of all takes; neither times nor folders count."""
+    lines = "".join(sorted(f"{take.digest} {take.name}\n" for take in takes))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def assign_splits(
+    digests: Sequence[str], *, eval_fraction: float
+) -> dict[str, set[Split]]:
+    """Gives every take to one split by a stable hash of its digest.
+
+    The exceptions that keep both splits filled: where no take falls to `eval`, the one with the
+    lowest hash does; where none falls to `train`, the one with the highest does; a single take
+    is in both, to be divided in time.
+
+    Args:
+      digests: Digests of the takes.
+      eval_fraction: Share of takes to hold out, in (0, 0.5].
+
+    Returns:
+      The splits of each digest.
+    """
+    if len(digests) == 1:
+        return {digests[0]: set(SPLITS)}
+    ranked = sorted(digests, key=_position)
+    n_eval = sum(_position(digest) < eval_fraction for digest in ranked)
+    n_eval = min(max(n_eval, 1), len(ranked) - 1)
+    return {
+        digest: {"eval" if rank < n_eval else "train"}
+        for rank, digest in enumerate(ranked)
+    }
+
+
+def describe(takes: Sequence[Take], splits: dict[str, set[Split]]) -> str:
+    """Writes takes as JSON for the lineage: name, digest and splits of each."""
+    rows = [
+        {"name": t.name, "digest": t.digest, "splits": sorted(splits[t.digest])}
+        for t in takes
+    ]
+    return json.dumps(rows)
+
+
+def _position(digest: str) -> float:
+    """Places a take on [0, 1), evenly over takes."""
+    hashed = hashlib.sha256(f"amadeus split {digest}".encode()).digest()
+    return int.from_bytes(hashed[:8], "big") / 2**64

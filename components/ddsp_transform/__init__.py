@@ -1,0 +1,1 @@
+"""DdspTransform: passages in, passages with pitch and loudness out."""

@@ -1,0 +1,1 @@
+"""PersonalityWriter: a pushed voice enters the lineage."""

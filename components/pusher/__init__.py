@@ -1,0 +1,1 @@
+"""Pusher: a blessed voice takes over, at once or not at all."""

@@ -1,0 +1,38 @@
+"""Settings on their way into and out of a component's parameters.
+
+A component is handed only the fields that matter to it, so that turning a knob re-runs what the
+knob turns and nothing else.
+"""
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+
+from amadeus.personality import profiles
+from amadeus.v1 import profiles_pb2
+
+LEARNER_PROFILE_KEY = "learner_profile"
+
+M = TypeVar("M", bound=Message)
+
+
+def narrow(
+    profile: profiles_pb2.LearnerProfile, fields: Iterable[str]
+) -> profiles_pb2.LearnerProfile:
+    """Keeps these fields of a completed learner profile and leaves the others open."""
+    complete = profiles.complete_learner_profile(profile)
+    return profiles_pb2.LearnerProfile(
+        **{field: getattr(complete, field) for field in fields}
+    )
+
+
+def learner_profile(exec_properties: dict[str, Any]) -> profiles_pb2.LearnerProfile:
+    """Reads a component's learner profile, fields it does not care for at their defaults."""
+    given = message(exec_properties, LEARNER_PROFILE_KEY, profiles_pb2.LearnerProfile)
+    return profiles.complete_learner_profile(given)
+
+
+def message(exec_properties: dict[str, Any], key: str, kind: type[M]) -> M:
+    """Reads a proto parameter: TFX hands it out in a descriptor pool of its own."""
+    return kind.FromString(exec_properties[key].SerializeToString())

@@ -1,0 +1,1 @@
+"""Practice sessions as TFX pipelines, and one thin runner for each platform."""
