@@ -90,9 +90,9 @@ def play_score(
     notices = range_notices(score.notes, style, player_profile.pitch_shift_semitones)
     if allocation.cut_count:
         notices.append(
-            f"{allocation.cut_count} notes were cut short: at most {MAX_LINES} sound at once."
+            f"notes cut short, for at most {MAX_LINES} sound at once: {allocation.cut_count}."
         )
-    return Playing(_trim(lines), notices)
+    return Playing(_trim(lines, _first_frame(score.duration_s, desk)), notices)
 
 
 def _play_line(
@@ -139,8 +139,8 @@ def _level(
 ) -> tuple[np.ndarray, float]:
     """Level of a note and of its release [n], and its own level at its end."""
     duration_s = note.end_s - note.start_s
-    held_s = np.minimum(times_s, note.end_s)
-    ages_s = np.append(held_s - note.start_s, duration_s)
+    held_s = _held(times_s, note)
+    ages_s = np.append(np.minimum(times_s, note.end_s) - note.start_s, duration_s)
     own_db = envelope(ages_s, duration_s, peak_db, opening, desk.style)
     channel = desk.channels.get(note.channel, Channel())
     level_db = own_db[:-1] + controllers_db(channel, held_s, desk.style)
@@ -157,7 +157,7 @@ def _ornament(
 ) -> np.ndarray:
     """Bend and vibrato of a note in semitones [n]."""
     channel = desk.channels.get(note.channel, Channel())
-    held_s = np.minimum(times_s, note.end_s)
+    held_s = _held(times_s, note)
     is_slurred = after is not None and _is_slurred(note, after, desk.style)
     swing = vibrato(
         times_s - note.start_s,
@@ -167,6 +167,11 @@ def _ornament(
         stop_s=after.start_s - note.start_s if is_slurred else np.inf,
     )
     return bend(channel, held_s, desk.profile.bend_range_semitones) + swing
+
+
+def _held(times_s: np.ndarray, note: Note) -> np.ndarray:
+    """Times to read controllers at: what they do from the note's end on is for the next."""
+    return np.minimum(times_s, note.end_s - 1e-6)
 
 
 def _first_frame(time_s: float, desk: _Desk) -> int:
@@ -239,9 +244,8 @@ def _coming_pitch(notes: Sequence[Note], desk: _Desk) -> np.ndarray:
     return pitches[np.minimum(coming, len(notes) - 1)]
 
 
-def _trim(lines: list[Controls]) -> list[Controls]:
-    """Ends all lines one silent frame after the last sound."""
-    n_frames = len(lines[0].f0_hz)
-    last = max(int(np.flatnonzero(line.f0_hz > 0).max(initial=0)) for line in lines)
-    n_kept = min(last + 2, n_frames)
+def _trim(lines: list[Controls], end_frame: int) -> list[Controls]:
+    """Ends all lines one silent frame after the last sound, not before the score's end."""
+    lasts = [int(np.flatnonzero(line.f0_hz > 0).max(initial=0)) for line in lines]
+    n_kept = max(end_frame, *lasts) + 2
     return [Controls(line.f0_hz[:n_kept], line.loudness_db[:n_kept]) for line in lines]

@@ -16,7 +16,7 @@ when it is at most 0.12 s and at most half as long as either note.
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from amadeus.play.notation import Note
+from amadeus.play.notation import Note, score_order
 
 MAX_LINES = 16
 SLUR_OVERLAP_S = 0.12
@@ -36,7 +36,7 @@ def allocate_lines(
     """Shares notes out among monophonic lines; within a line no two notes sound together."""
     lines: list[list[Note]] = []
     cut_count = 0
-    for note in sorted(notes):
+    for note in sorted(notes, key=score_order):
         line = _find_line(lines, note, n_lines_max=n_lines_max)
         if line is None:
             cut_count += 1
@@ -68,6 +68,8 @@ def _find_line(
 
 
 def _is_free(last: Note, note: Note) -> bool:
+    if last.start_s >= note.start_s:  # a chord, be its notes of no length
+        return False
     overlap_s = last.end_s - note.start_s
     if overlap_s <= 0:
         return True

@@ -96,6 +96,7 @@ def _read_bytes(path: str | Path) -> bytes:
 
 def _parse(content: bytes, path: str | Path) -> Any:
     import mido  # here, so that the command line can offer help without it
+    from mido.midifiles.meta import KeySignatureError  # of no kind but Exception
 
     if content[:4] == b"RIFF" and content[8:12] == b"RMID":
         content = content[20:]
@@ -110,7 +111,7 @@ def _parse(content: bytes, path: str | Path) -> Any:
         )
     try:
         midi = mido.MidiFile(file=io.BytesIO(_tracks_only(content, path)), clip=True)
-    except _PARSE_ERRORS as error:
+    except (*_PARSE_ERRORS, KeySignatureError) as error:
         reason = str(error) or "it ends in the middle of a message"
         raise ScoreError(f"{path} is damaged ({reason}): export it again.") from error
     if midi.type not in (0, 1):

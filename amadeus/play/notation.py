@@ -21,6 +21,11 @@ class Note(NamedTuple):
     track: int = 1
 
 
+def score_order(note: Note) -> tuple[float, int, float]:
+    """Sorts notes by start, then from low to high."""
+    return note.start_s, note.pitch_midi, note.end_s
+
+
 class Steps(NamedTuple):
     """A controller over time: `initial`, then `values[i]` from `times_s[i]` on."""
 
@@ -30,6 +35,8 @@ class Steps(NamedTuple):
 
     def at(self, times_s: np.ndarray) -> np.ndarray:
         """Reads the controller. Shape of `times_s` and of the result: [n]."""
+        if not len(self.values):
+            return np.full(len(times_s), self.initial)
         values = np.concatenate([[self.initial], self.values])
         return values[np.searchsorted(self.times_s, times_s, side="right")]
 

@@ -71,7 +71,7 @@ class Reading:
         self._held.clear()
         if hanging:
             self.notices.append(
-                f"{hanging} notes never end in the file: they are held until its end."
+                f"notes without an end in the file: {hanging}; held until it ends."
             )
         return self._notes
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from amadeus.errors import ConfigError, ScoreError
 from amadeus.play.midi_file import TimedMessage, load_midi
-from amadeus.play.notation import Channel, Note, Score, Steps
+from amadeus.play.notation import Channel, Note, Score, Steps, score_order
 from amadeus.play.reading import Reading
 
 __all__ = ["Channel", "Note", "Score", "Steps", "Track", "list_tracks", "read_score"]
@@ -66,12 +66,12 @@ def read_score(path: str | Path, *, tracks: Sequence[int | str] | None = None) -
     reading = Reading(end_s=messages[-1].time_s if messages else 0.0)
     for timed in wanted:
         reading.take(timed)
-    notes = sorted(reading.finish())
+    notes = sorted(reading.finish(), key=score_order)
     _check_playable(notes, path, drum_count=drum_count)
     notices = list(reading.notices)
     if drum_count and tracks is None:
         notices.append(
-            f"{drum_count} drum notes on channel 10 are left out: a voice has no drums."
+            f"drum notes (channel 10) left out, for a voice has no drums: {drum_count}."
         )
     return Score(tuple(notes), reading.channels(), tuple(notices))
 

@@ -135,12 +135,11 @@ def _map_loudness(
     points, place = np.unique(given, return_inverse=True)
     targets = np.bincount(place, wanted) / np.bincount(place)  # one target per level
     background_db = _background(loudness_db[~voiced], points[0])
-    mapped = np.interp(
+    return np.interp(
         loudness_db,
         np.concatenate([[background_db], points]),
         np.concatenate([[silence_db], np.maximum(targets, silence_db)]),
     )
-    return mapped + np.maximum(loudness_db - points[-1], 0)
 
 
 def _learned_quantiles(
