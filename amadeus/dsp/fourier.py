@@ -1,4 +1,4 @@
-"""Real Fourier transforms with a fast gradient, their sizes, and overlap-add.
+"""Real Fourier transforms with a fast gradient, their sizes and window, and overlap-add.
 
 TensorFlow differentiates `rfft` by a complex transform of twice the work; the adjoint of a real
 transform is another real transform.
@@ -19,6 +19,11 @@ def fast_size(n: int) -> int:
         for two, three, five in powers
         if (size := 2**two * 3**three * 5**five) >= n
     )
+
+
+def hann(size: int) -> np.ndarray:
+    """Makes the periodic Hann window, float32, shape [size]."""
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)).astype(np.float32)
 
 
 def rfft(frames: tf.Tensor, size: int) -> tf.Tensor:

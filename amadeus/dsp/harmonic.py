@@ -141,7 +141,8 @@ def _advance(
     inner = start * (sample + 1) + slope * (sample * (sample + 1) / (2 * hop))
     steps = tf.round(inner[..., -1] * PHASES_PER_CYCLE) / PHASES_PER_CYCLE
     ends = tf.cast(phase, tf.float64)[:, None] + tf.cumsum(steps, axis=1)
-    cycles = inner + (ends - steps)[..., None]
+    starts = ends - steps
+    cycles = inner + (starts - tf.floor(starts))[..., None]
     return cycles, _wrap(ends[:, -1])
 
 

@@ -8,7 +8,6 @@ Reference: Engel et al., "DDSP: Differentiable Digital Signal Processing", ICLR 
 
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from amadeus.audio import AudioSpec
@@ -70,7 +69,7 @@ def impulse_responses(magnitudes: tf.Tensor) -> tf.Tensor:
     """
     size = ir_size(magnitudes.shape[-1])
     zero_phase = tf.signal.irfft(tf.cast(magnitudes, tf.complex64), [size])
-    return tf.roll(zero_phase, size // 2, axis=-1) * _hann(size)
+    return tf.roll(zero_phase, size // 2, axis=-1) * fourier.hann(size)
 
 
 def filter_noise(
@@ -104,10 +103,6 @@ def _add_front(sound: tf.Tensor, tail: tf.Tensor) -> tf.Tensor:
     """Adds `tail` to the start of `sound`, which is at least as long."""
     spare = tf.shape(sound)[1] - tf.shape(tail)[1]
     return sound + tf.pad(tail, [[0, 0], [0, spare]])
-
-
-def _hann(size: int) -> np.ndarray:
-    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)).astype(np.float32)
 
 
 def _to_uint32(numbers: tf.Tensor) -> tf.Tensor:

@@ -6,7 +6,6 @@ Reference: Engel et al., "DDSP: Differentiable Digital Signal Processing", ICLR 
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import tensorflow as tf
 
 from amadeus.dsp import fourier
@@ -93,7 +92,7 @@ def _distances(
             inverse = 1.0 / tf.maximum(magnitude, _QUIET)
             slope = inverse * (mag_weight * weights + logmag_weight * weights * inverse)
             pulls = spectra * tf.cast(tf.sign(difference) * slope, tf.complex64)
-            frames = tf.signal.irfft(pulls, [size]) * _hann(size)
+            frames = tf.signal.irfft(pulls, [size]) * fourier.hann(size)
             sound = fourier.overlap_add(frames, size // N_OVERLAPS)
             return sound[:, : tf.shape(audio)[1]]
 
@@ -107,12 +106,8 @@ def _distances(
 def _spectra(audio: tf.Tensor, size: int) -> tf.Tensor:
     """Spectra [batch, ceil(n_samples / hop), size // 2 + 1], zeros after the end."""
     frames = tf.signal.frame(audio, size, size // N_OVERLAPS, pad_end=True)
-    return tf.signal.rfft(frames * _hann(size), [size])
+    return tf.signal.rfft(frames * fourier.hann(size), [size])
 
 
 def _log(magnitude: tf.Tensor) -> tf.Tensor:
     return tf.math.log(tf.where(magnitude > 0.0, magnitude, _QUIET))
-
-
-def _hann(size: int) -> np.ndarray:
-    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)).astype(np.float32)
