@@ -1,18 +1,23 @@
 """`amadeus perform`: a deu plays a MIDI file, or another sound with its own voice."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from amadeus.cli.output import check_output
-from amadeus.errors import ConfigError, ScoreError
+from amadeus.errors import ConfigError
 from amadeus.home import Deu, Home
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from amadeus.play.perform import Performance
+    from amadeus.v1.profiles_pb2 import PlayerProfile
     from amadeus.voice.player import Voice
+
+    Performer = Callable[[Voice, PlayerProfile], Performance]
 
 SCORE_SUFFIXES = (".mid", ".midi", ".smf", ".kar")
 MIN_RATE, MAX_RATE = 4_000, 384_000  # Hz; what a WAV file is commonly asked to hold
@@ -73,11 +78,7 @@ def perform(
     performer = play(source_path, track=track, octave=octave)
     from amadeus.voice.player import Voice  # TensorFlow
 
-    voice = Voice.load(voice_path)
-    profile = type(settings)()
-    profile.CopyFrom(voice.personality.player_profile)
-    profile.MergeFrom(settings)
-    performance = performer(voice, profiles.complete_player_profile(profile))
+    performance = performer(Voice.load(voice_path), settings)
     _write(out_path, performance, rate)
 
 
@@ -121,7 +122,9 @@ def _check_rate(rate: int | None) -> None:
         )
 
 
-def _prepare_score(path: Path, *, track: tuple[str, ...], octave: int | None) -> Any:
+def _prepare_score(
+    path: Path, *, track: tuple[str, ...], octave: int | None
+) -> "Performer":
     if octave is not None:
         raise ConfigError(
             "--octave shifts a sound, and the input is a MIDI file: use --player pitch_shift_semitones=12 instead."
@@ -130,7 +133,7 @@ def _prepare_score(path: Path, *, track: tuple[str, ...], octave: int | None) ->
 
     score = read_score(path, tracks=list(track) or None)
 
-    def performer(voice: "Voice", profile: Any) -> Any:
+    def performer(voice: "Voice", profile: "PlayerProfile") -> "Performance":
         from amadeus.play.perform import perform_score
 
         return perform_score(voice, score, player_profile=profile)
@@ -138,45 +141,39 @@ def _prepare_score(path: Path, *, track: tuple[str, ...], octave: int | None) ->
     return performer
 
 
-def _prepare_audio(path: Path, *, track: tuple[str, ...], octave: int | None) -> Any:
+def _prepare_audio(
+    path: Path, *, track: tuple[str, ...], octave: int | None
+) -> "Performer":
     if track:
-        raise ScoreError(
+        raise ConfigError(
             f"--track chooses tracks of a MIDI file, and {path} is a sound: leave it out."
         )
     from amadeus.audio.decode import probe
 
     probe(path)  # refuses what is no sound before the voice is loaded
 
-    def performer(voice: "Voice", profile: Any) -> Any:
-        from amadeus.audio.decode import read
+    def performer(voice: "Voice", profile: "PlayerProfile") -> "Performance":
         from amadeus.play.perform import perform_audio
 
-        audio = read(path, sample_rate=voice.spec.sample_rate)
         shift = "auto" if octave is None else octave
-        return perform_audio(voice, audio, player_profile=profile, octave=shift)
+        return perform_audio(voice, path, player_profile=profile, octave=shift)
 
     return performer
 
 
-def _write(path: Path, performance: Any, rate: int | None) -> None:
-    from amadeus.audio.write import resample, write_wav
+def _write(path: Path, performance: "Performance", rate: int | None) -> None:
+    from amadeus.audio.write import write_wav
+    from amadeus.play.perform import resample_performance
 
-    audio, sample_rate = performance.audio, performance.sample_rate
-    if rate is not None and rate != sample_rate:
-        audio = resample(audio, from_rate=sample_rate, to_rate=rate)
-        audio, sample_rate = _fit(audio), rate
+    if rate is not None:
+        performance = resample_performance(performance, sample_rate=rate)
+    audio, sample_rate, notices = performance
     write_wav(path, audio, sample_rate=sample_rate)
-    for notice in performance.notices:
+    for notice in notices:
         print(f"note: {notice}")
     print(
         f"{path}: {len(audio) / sample_rate:.2f} s, {_say_peak(audio)}, {sample_rate} Hz"
     )
-
-
-def _fit(audio: "np.ndarray") -> "np.ndarray":
-    # A resampler's ringing may pass full scale by a little where the input just reached it.
-    peak = abs(audio).max(initial=0.0)
-    return audio / peak if peak > 1.0 else audio
 
 
 def _say_peak(audio: "np.ndarray") -> str:

@@ -50,20 +50,14 @@ def _say_metrics(session: Session) -> Iterator[str]:
         before = (
             f"  (before: {metric_value(name, parent[name])})" if name in parent else ""
         )
-        yield f"  {metric_label(name):<16} {metric_value(name, new[name])}{before}"
+        yield f"  {metric_label(name):<18} {metric_value(name, new[name])}{before}"
 
 
 def _say_cost(session: Session, wall_s: float) -> Iterator[str]:
-    training_s = session.training_s
-    yield f"time: {duration(wall_s)}, of which {duration(training_s)} training; besides that"
-    components_s = 0.0
-    for component in session.components:
-        components_s += component.duration_s
-        is_trainer = component.name == "Trainer" and not component.cached
-        besides_s = component.duration_s - (training_s if is_trainer else 0.0)
-        cached = "  (from the cache)" if component.cached else ""
-        yield f"  {component.name:<16} {max(besides_s, 0.0):6.1f} s{cached}"
-    yield f"  {'imports, rest':<16} {max(wall_s - components_s, 0.0):6.1f} s"
+    yield f"time: {duration(wall_s)}"
+    for cost in session.costs(wall_s):
+        remark = f"  ({cost.remark})" if cost.remark else ""
+        yield f"  {cost.name:<18} {cost.duration_s:7.1f} s{remark}"
 
 
 def _say_next(deu: Deu, session: Session) -> Iterator[str]:

@@ -51,7 +51,7 @@ def draw_training(points: Sequence[TrainingPoint]) -> Markup:
     y_axis = _loss_axis(np.concatenate([train, held_out]))
     text = f"Training and held-out loss from step {low:.0f} to {high:.0f}."
     return draw_chart(
-        curves, x_axis=x_axis, y_axis=y_axis, description=text, frame=Frame(height=270)
+        curves, x_axis=x_axis, y_axis=y_axis, description=text, frame=Frame(height=280)
     )
 
 
@@ -97,7 +97,7 @@ def draw_pitch(example: Example, *, confidence_threshold: float) -> Markup:
         x_axis=time_axis(example.duration_s),
         y_axis=pitch_axis(original),
         description=f"Pitch over time of {example.name}, original and resynthesis.",
-        frame=Frame(height=190),
+        frame=Frame(height=200),
     )
 
 
@@ -110,7 +110,7 @@ def draw_loudness(example: Example) -> Markup:
         x_axis=time_axis(example.duration_s),
         y_axis=fit_axis("loudness in dB", np.concatenate([original, resynthesis])),
         description=f"Loudness over time of {example.name}, original and resynthesis.",
-        frame=Frame(height=170),
+        frame=Frame(height=180),
     )
 
 

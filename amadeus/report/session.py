@@ -30,6 +30,14 @@ class ComponentCost(NamedTuple):
     cached: bool
 
 
+class Cost(NamedTuple):
+    """A part of a practice and the seconds it took."""
+
+    name: str
+    duration_s: float
+    remark: str
+
+
 class TrainingPoint(NamedTuple):
     """Where training stood; `eval_loss` is NaN where it was not measured."""
 
@@ -89,6 +97,22 @@ class Session:
         since_start_s = first.elapsed_s - self.started_s.get("Trainer", 0.0)
         steps_s = first.step / first.steps_per_s if first.steps_per_s > 0 else 0.0
         return last.elapsed_s - first.elapsed_s + min(steps_s, max(since_start_s, 0.0))
+
+    def costs(self, total_s: float) -> list[Cost]:
+        """Splits the time of a practice: training, each component besides it, and the rest.
+
+        Args:
+          total_s: Time to split, in seconds.
+        """
+        costs = [Cost("training", self.training_s, "")] if self.training else []
+        for name, duration_s, cached in self.components:
+            if name == "Trainer" and self.training and not cached:
+                besides_s = max(duration_s - self.training_s, 0.0)
+                costs.append(Cost(name, besides_s, "besides training"))
+            else:
+                costs.append(Cost(name, duration_s, "from the cache" if cached else ""))
+        rest_s = total_s - sum(cost.duration_s for cost in costs)
+        return [*costs, Cost("imports, rest", max(rest_s, 0.0), "")]
 
     def add(self, event: practice_pb2.PracticeEvent) -> None:
         """Takes one more event of the journal in."""

@@ -15,7 +15,7 @@ from amadeus.report.chart import Axis, Frame, draw_axes, time_axis, wrap
 
 N_ROWS = 300
 MAX_COLUMNS = 720
-WINDOW_S = 0.08  # long enough to part the harmonics of a low voice
+WINDOW_S = 0.128  # long enough to part the harmonics of a low voice
 RANGE_DB = 80.0
 FLOOR_DB = -160.0
 LOWEST_HZ = 50.0

@@ -65,6 +65,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d} h"
 
 
+def decibels(level_db: float, digits: int = 0) -> str:
+    """Says a level with a minus sign worthy of the name."""
+    return f"{level_db:.{digits}f} dB".replace("-", "\N{MINUS SIGN}")
+
+
 def metric_label(name: str) -> str:
     """Calls a metric by its plain name."""
     return METRICS[name].label if name in METRICS else name.replace("_", " ")

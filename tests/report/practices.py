@@ -5,14 +5,33 @@ import json
 import numpy as np
 from google.protobuf import json_format
 
-from amadeus.journal import JOURNAL_NAME, Journal
+from amadeus.journal import JOURNAL_NAME
 from amadeus.personality.profiles import complete_learner_profile
 from amadeus.v1 import personality_pb2, practice_pb2, profiles_pb2
 
 SAMPLE_RATE, FRAME_RATE = 16_000, 100
 
 
-def make_practice(deu, practice="20261121-034455-ab12", *, recordings=("/music/cello/a.wav",)):
+class Scribe:
+    """Writes a journal as `Journal` does, by a clock of its own."""
+
+    def __init__(self, path):
+        self.elapsed_s = 0.0
+        self._path = path / JOURNAL_NAME
+
+    def write(self, *, after_s=0.0, **event):
+        self.elapsed_s += after_s
+        record = practice_pb2.PracticeEvent(elapsed_s=self.elapsed_s, **event)
+        line = json_format.MessageToJson(
+            record, indent=None, preserving_proto_field_name=True
+        )
+        with self._path.open("a") as journal:
+            journal.write(line + "\n")
+
+
+def make_practice(
+    deu, practice="20261121-034455-ab12", *, recordings=("/music/cello/a.wav",)
+):
     """Makes the folder of a practice that has been asked for, and no more."""
     path = deu.practices_path / practice
     path.mkdir(parents=True)
@@ -33,9 +52,10 @@ def write_training(journal, *, n_points=60):
     for name, duration_s in (("AudioExampleGen", 6.2), ("DdspTransform", 11.9)):
         journal.write(component_started=practice_pb2.ComponentStarted(component=name))
         journal.write(
+            after_s=duration_s,
             component_finished=practice_pb2.ComponentFinished(
                 component=name, duration_s=duration_s, cached=name == "DdspTransform"
-            )
+            ),
         )
     journal.write(component_started=practice_pb2.ComponentStarted(component="Trainer"))
     rng = np.random.default_rng(440)
@@ -43,21 +63,23 @@ def write_training(journal, *, n_points=60):
         loss = 5.2 + 14 * np.exp(-step / 180) + 0.15 * rng.standard_normal()
         held_out = 5.6 + 14 * np.exp(-step / 170) + 0.05 * rng.standard_normal()
         journal.write(
+            after_s=25 / 6.4,
             training_progress=practice_pb2.TrainingProgress(
                 step=step,
                 train_loss=loss,
                 eval_loss=held_out if step % 100 == 0 else float("nan"),
-                steps_per_s=7.9,
+                steps_per_s=6.4,
                 remaining_s=10.0,
-            )
+            ),
         )
 
 
 def write_end(journal, *, blessed=True, parent=True):
     journal.write(
+        after_s=16.6,
         component_finished=practice_pb2.ComponentFinished(
             component="Trainer", duration_s=251.0
-        )
+        ),
     )
     journal.write(
         evaluated=practice_pb2.Evaluated(
@@ -119,7 +141,9 @@ def write_artifacts(path, artifacts, rng, *, names=("takes/suite.wav",)):
     """Writes what the evaluator and the transform leave, and where they lie."""
     for number, name in enumerate(names):
         midi = tuple(m + 2 * number for m in (45, 48, 52, 57))
-        write_example(artifacts / "evaluation" / "examples", number, rng, name=name, midi=midi)
+        write_example(
+            artifacts / "evaluation" / "examples", number, rng, name=name, midi=midi
+        )
     statistics = personality_pb2.Statistics(
         sounding_duration_s=611.0,
         voiced_duration_s=575.0,
@@ -154,10 +178,12 @@ def write_artifacts(path, artifacts, rng, *, names=("takes/suite.wav",)):
     (path / "result.json").write_text(json.dumps(result))
 
 
-def make_whole_practice(deu, artifacts, rng, *, names=("takes/suite.wav",), blessed=True):
+def make_whole_practice(
+    deu, artifacts, rng, *, names=("takes/suite.wav",), blessed=True
+):
     recordings = [f"/music/cello/{name}" for name in names]
     path = make_practice(deu, recordings=recordings)
-    journal = Journal(path / JOURNAL_NAME)
+    journal = Scribe(path)
     write_training(journal)
     write_end(journal, blessed=blessed)
     write_artifacts(path, artifacts, rng, names=names)
