@@ -35,9 +35,9 @@ class Style:
     decay_depth_db: float = 2.0
     sustain_slope_db_per_s: float = 0.0
     release_s: float = 0.2  # for 40 dB
-    soft_db: float = -40.0  # peak at velocity 1
-    loud_db: float = -20.0  # peak at velocity 127
-    max_db: float = -20.0  # the loudest the voice has heard
+    soft_db: float = -25.0  # peak at velocity 1
+    loud_db: float = -5.0  # peak at velocity 127
+    max_db: float = -5.0  # the loudest the voice has heard
     silence_db: float = -80.0
     vibrato_rate_hz: float = 5.5
     vibrato_depth_cents: float = 0.0
@@ -125,7 +125,7 @@ def _levels(statistics: personality_pb2.Statistics) -> dict[str, float]:
     elif quantiles:
         last = len(quantiles) - 1
         soft_db, loud_db = quantiles[last // 10], quantiles[last - last // 10]
-    loud_db = _within(loud_db, -70.0, 20.0, plain.loud_db)
+    loud_db = _within(loud_db, -70.0, 30.0, plain.loud_db)
     soft_db = _within(soft_db, -79.0, loud_db, plain.soft_db)
     return {
         "soft_db": min(soft_db, loud_db - MIN_VELOCITY_RANGE_DB),

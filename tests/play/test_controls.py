@@ -461,7 +461,8 @@ def test_any_score_becomes_controls_a_voice_can_play(
         release_scale=release,
         loudness_offset_db=offset,
     )
-    ceiling_db = -20 + max(offset, 0)
+    learned_max_db = max(statistics.loudness_quantiles_db, default=-5)
+    ceiling_db = learned_max_db + max(offset, 0)
     end_frame = max(n.end_s for n in notes) * SPEC.frame_rate
     for line in playing.lines:
         assert np.isfinite(line.f0_hz).all()
