@@ -24,12 +24,13 @@ def listen_command(
         profiles.parse_learner_settings(learner)
     )
     from amadeus.audio.recordings import find_recordings
-    from amadeus.listen import coach  # numpy, onnxruntime
+    from amadeus.cli import hearing
+    from amadeus.listen.coach import check_teachable, listen  # numpy, onnxruntime
 
-    report = coach.listen(find_recordings(recordings), profile=profile)
-    print(
-        json.dumps(coach.as_dict(report), indent=2)
-        if as_json
-        else coach.as_text(report)
-    )
-    coach.check_teachable(report)
+    report = listen(find_recordings(recordings), profile=profile)
+    if as_json:
+        print(json.dumps(hearing.as_json(report), indent=2))
+    else:
+        for line in hearing.as_text(report):
+            print(line)
+    check_teachable(report)

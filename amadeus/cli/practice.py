@@ -12,6 +12,7 @@ from amadeus.errors import ConfigError, HomeError
 from amadeus.home import Deu, Home, explain_os_errors, write_atomically
 
 MIN_FREE_BYTES = 500e6  # a voice, its checkpoints and the features of some minutes
+LISTENING_S = 60.0  # of sound; enough to refuse what cannot be learned from
 
 
 @click.group()
@@ -137,9 +138,9 @@ def _check_space(deu: Deu) -> None:
 
 
 def _listen_first(paths: Sequence[Path], profile: object) -> None:
-    from amadeus.listen import coach
+    from amadeus.listen.coach import check_teachable, listen
 
-    report = coach.listen(paths, profile=profile, limit_s=60)
-    coach.check_teachable(report)
+    report = listen(paths, profile=profile, limit_s=LISTENING_S)
+    check_teachable(report)
     for warning in report.warnings:
         print(f"warning: {warning.text}")

@@ -60,6 +60,8 @@ class Worker:
         self._path = practice_path
         self._on_stop = on_stop
         self._process: subprocess.Popen[bytes] | None = None
+        # Asked now: a terminal that is gone no longer says that it was one.
+        self._terminals = [stream for stream in (1, 2) if os.isatty(stream)]
         self._n_stops = 0
         self._deadline_s = float("inf")
 
@@ -128,7 +130,7 @@ class Worker:
         if self.interrupted_by is None:
             self.interrupted_by = signal.Signals(number)
         if number == signal.SIGHUP:
-            _leave_terminal()
+            self._leave_terminal()
         if number != signal.SIGINT:
             self._expect_end_within(PATIENCE_S)
         if self._n_stops > 1 and number == signal.SIGINT:
@@ -146,10 +148,8 @@ class Worker:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
 
-
-def _leave_terminal() -> None:
-    # Writing to a terminal that is gone fails, and there is nobody left to read.
-    with open(os.devnull, "wb") as nothing:
-        for stream in (1, 2):
-            if os.isatty(stream):
+    def _leave_terminal(self) -> None:
+        # Writing to a terminal that is gone fails, and there is nobody left to read.
+        with open(os.devnull, "wb") as nothing:
+            for stream in self._terminals:
                 os.dup2(nothing.fileno(), stream)

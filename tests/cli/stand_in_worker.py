@@ -1,8 +1,9 @@
 """A worker that teaches nothing: it writes the journal of a practice, as its script says.
 
-Usage: stand_in_worker.py PRACTICE_DIR SCRIPT. Scripts: finish, refuse, die, crash, wait, deaf.
+Usage: stand_in_worker.py PRACTICE_DIR SCRIPT. Scripts: finish, refuse, die, crash, wait, deaf, chat.
 """
 
+import functools
 import os
 import signal
 import sys
@@ -62,10 +63,13 @@ def refuse(journal):
     sys.exit(2)
 
 
-def wait(journal):
+def wait(journal, *, speak=False):
     try:
+        Path("ready").touch()  # in the folder of the practice
         while True:
             time.sleep(0.02)
+            if speak:
+                journal.write(warning=practice_pb2.Warning(text="it goes on"))
     except KeyboardInterrupt:
         text = f"home {os.environ['AMADEUS_HOME']} is as it was"
         journal.write(failed=practice_pb2.PracticeFailed(text=text, exit_status=130))
@@ -86,7 +90,9 @@ def run(path, script):
         os.kill(os.getpid(), signal.SIGKILL)
     if script == "crash":
         raise RuntimeError("a fault of ours")
-    {"finish": finish, "refuse": refuse, "wait": wait, "deaf": wait}[script](journal)
+    scripts = {"finish": finish, "refuse": refuse, "wait": wait, "deaf": wait}
+    scripts["chat"] = functools.partial(wait, speak=True)
+    scripts[script](journal)
 
 
 if __name__ == "__main__":

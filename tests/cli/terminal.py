@@ -1,0 +1,47 @@
+"""The `amadeus` command as a process of its own, the way an ama meets it."""
+
+import os
+import subprocess
+import sys
+import time
+
+COMMAND = [sys.executable, "-m", "amadeus.cli.main"]
+
+
+def amadeus(*arguments, home=None, answer="", cwd=None):
+    """Runs a command to its end."""
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        env=environment(home),
+        input=answer,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=cwd,
+    )
+
+
+def environment(home=None):
+    variables = {**os.environ, "COLUMNS": "100"}
+    if home is not None:
+        variables["AMADEUS_HOME"] = str(home.path)
+    return variables
+
+
+def wait_for(what, *, timeout_s=30):
+    """Waits until `what()` is true, and hands back what it said."""
+    deadline = time.monotonic() + timeout_s
+    while not (answer := what()):
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.02)
+    return answer
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # An orphan that nobody has reaped yet is dead all the same.
+    with open(f"/proc/{pid}/stat") as stat:
+        return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
