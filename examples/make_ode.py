@@ -68,8 +68,8 @@ def end(beat: float) -> list[Event]:
     ]
 
 
-def main() -> None:
-    """Writes the file beside this script."""
+def write(path: Path) -> None:
+    """Writes the tune as a MIDI file."""
     track = mido.MidiTrack([mido.MetaMessage("track_name", name="Ode to Joy")])
     tick = 0
     for beat, message in sorted(compose(), key=lambda event: event[0]):
@@ -77,8 +77,8 @@ def main() -> None:
         track.append(message.copy(time=then - tick))
         tick = then
     midi = mido.MidiFile(type=1, ticks_per_beat=TICKS, tracks=[track])
-    midi.save(Path(__file__).with_name("ode.mid"))
+    midi.save(path)
 
 
 if __name__ == "__main__":
-    main()
+    write(Path(__file__).with_name("ode.mid"))

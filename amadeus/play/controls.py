@@ -5,7 +5,7 @@ Conventions:
   - f0_hz < 0 is an unvoiced frame that keeps |f0_hz|; silence is unvoiced.
   - Velocity 1..127 spans the learned soft..loud loudness linearly in dB.
   - Each note rises, decays, sustains and releases as the notes of the practice did (`style`).
-    A learned attack takes at most half of a note, so that short notes are heard.
+    A learned attack takes at most a third of a note, so that short notes are heard.
   - A note that follows another of its part without a gap is slurred: it glides there in the
     learned time without a new attack, unless it repeats the pitch or the instrument is struck.
   - Volume (CC7) and expression (CC11) add 40 log10(value / full) dB, pressure up to half of the

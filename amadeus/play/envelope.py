@@ -10,6 +10,9 @@ import numpy as np
 from amadeus.play.style import Style
 
 SLUR_DIP_DB = 1.5  # the breath of a slur
+MAX_ATTACK_SHARE = (
+    1 / 3
+)  # of a note: attacks learned from long notes must not swallow short ones
 RELEASE_DB = 40.0  # what `release_s` is measured over
 MAX_FADE_DB = 12.0  # a sustained instrument holds a long note: medians of short ones say little of it
 
@@ -33,7 +36,7 @@ def envelope(
 
     Args:
       ages_s: Seconds since the onset. Shape [n].
-      duration_s: Length of the note; a learned attack takes at most half of it.
+      duration_s: Length of the note; a learned attack takes at most a third of it.
       peak_db: Loudest level of the note.
       opening: How it begins.
       style: Manner of the instrument.
@@ -43,7 +46,7 @@ def envelope(
     """
     if opening.slurred_from_db is not None:
         return _slurred(ages_s, peak_db, opening.slurred_from_db, style)
-    attack_s = min(style.attack_s, duration_s / 2) * style.attack_scale
+    attack_s = min(style.attack_s, duration_s * MAX_ATTACK_SHARE) * style.attack_scale
     # The attack is learned as the way to 3 dB below the peak; (1 - x)^2 gets there before its end.
     span_s = attack_s / (1 - np.sqrt(3 / max(opening.depth_db, 6.0)))
     rest = 1 - _way(ages_s, span_s)
