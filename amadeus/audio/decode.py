@@ -150,6 +150,19 @@ def read_excerpt(
         return np.concatenate(list(_render(iter([block]), measured, sample_rate)))
 
 
+def stream_channels(path: Path | str) -> Iterator[np.ndarray]:
+    """Decodes a file as it is: its own rate, its channels, its level.
+
+    Yields:
+      Consecutive blocks, float32. Shape [n_samples, n_channels].
+
+    Raises:
+      RecordingError: It cannot be read.
+    """
+    with _open(Path(path)) as decoder:
+        yield from decoder.blocks(_SURVEY_BLOCK_SAMPLES)
+
+
 class _Sums:
     """Sums over a stream of blocks [n, n_channels]."""
 

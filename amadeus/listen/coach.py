@@ -1,0 +1,168 @@
+"""The coach: listens to recordings, says what could be learned, and what stands in the way.
+
+Thresholds were fitted on 190 phrases of solo cello, flute and saxophone, two singers, a speaker, an
+orchestra, rain, and mixtures made of them: two solos at once, noise at 10 to 30 dB, clipped gain,
+echoes of 0.5 to 4 s. Speech was fitted on one speaker only, and is told with care.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from amadeus.audio import decode
+from amadeus.errors import RecordingError
+from amadeus.features import extract
+from amadeus.listen.report import Report, TakeReport, Warning
+from amadeus.listen.take import Excerpt, hear_take
+from amadeus.listen.warnings import find_warnings
+from amadeus.v1 import profiles_pb2
+
+MIN_PITCHED_S = 1.0
+ENOUGH_S = 60.0  # less than a minute teaches a voice, but leaves notes out
+
+_EXCERPT_S = 6.0
+_UNTOLD_DURATION_S = 60.0  # of a file that does not say how long it is
+
+
+def listen(
+    paths: Sequence[Path],
+    *,
+    profile: profiles_pb2.LearnerProfile,
+    limit_s: float | None = None,
+) -> Report:
+    """Listens to recordings.
+
+    Args:
+      paths: Sound files.
+      profile: Complete.
+      limit_s: Listen to about this much only, spread evenly over all recordings, and estimate the
+        rest from it; every file is still opened. None means all.
+
+    Raises:
+      RecordingError: A file cannot be read.
+    """
+    durations_s = [decode.probe(path).duration_s or math.nan for path in paths]
+    plan = _plan(durations_s, limit_s)
+    tracker = extract.make_tracker(profile)
+    takes = []
+    for path, duration_s, excerpts in zip(paths, durations_s, plan, strict=True):
+        if excerpts is None or excerpts:
+            take = hear_take(
+                Path(path),
+                duration_s=duration_s,
+                excerpts=excerpts,
+                profile=profile,
+                tracker=tracker,
+            )
+            take.warnings.extend(find_warnings(take, profile=profile))
+            takes.append(take)
+    unheard_s = float(
+        np.nansum([d for d, part in zip(durations_s, plan, strict=True) if part == []])
+    )
+    return _summarise(takes, unheard_s)
+
+
+def check_teachable(report: Report) -> None:
+    """Refuses recordings that nothing can be learned from.
+
+    What is only poor (noise, clipping, echo, a share of chords) is left to the warnings. A voice
+    learns one note at a time, so recordings of nothing but chords or speech are refused: minutes
+    of training would end in a murmur.
+
+    Raises:
+      RecordingError: Silence, no steady pitch, less than a second of pitched sound, or nothing
+        but polyphony or speech.
+    """
+    if not report.sounding_s:
+        raise RecordingError(
+            f"the recordings are silent: no sound above -80 dBFS in {report.heard_s:.1f} s; "
+            "check the microphone and give takes that sound."
+        )
+    if report.pitched_s < MIN_PITCHED_S:
+        raise RecordingError(_too_little(report))
+    if report.usable_duration_s:
+        return
+    kinds = {
+        warning.kind: warning for take in report.takes for warning in take.warnings
+    }
+    for kind in ("polyphony", "speech", "unpitched"):
+        if kind in kinds:
+            raise RecordingError(_NOTHING_BUT[kind].format(text=kinds[kind].text))
+
+
+_NOTHING_BUT = {
+    "polyphony": "the recordings hold several notes at once, and a voice learns one: {text}.",
+    "speech": "the recordings sound like speech, which holds no notes to learn: {text}.",
+    "unpitched": "the recordings hold no steady pitch to learn: {text}.",
+}
+
+
+def _too_little(report: Report) -> str:
+    share = report.pitched_s / report.sounding_s
+    return (
+        f"the recordings hold {report.pitched_s:.1f} s with a steady pitch in {report.sounding_s:.1f} s of sound "
+        f"({share:.0%}), and at least {MIN_PITCHED_S:g} s is needed: give takes of single notes, without noise or "
+        "accompaniment."
+    )
+
+
+def _plan(
+    durations_s: list[float], limit_s: float | None
+) -> list[list[Excerpt] | None]:
+    """Decides what of each take is heard: all (None), or excerpts, perhaps none."""
+    known_s = np.nan_to_num(np.array(durations_s, float), nan=_UNTOLD_DURATION_S)
+    if limit_s is None or known_s.sum() <= limit_s:
+        return [None] * len(durations_s)
+    ends_s = np.cumsum(known_s)
+    n_excerpts = max(1, round(limit_s / _EXCERPT_S))
+    length_s = limit_s / n_excerpts
+    plan: list[list[Excerpt] | None] = [[] for _ in durations_s]
+    for middle_s in (np.arange(n_excerpts) + 0.5) * ends_s[-1] / n_excerpts:
+        take = int(np.searchsorted(ends_s, middle_s))
+        start_s = ends_s[take] - known_s[take]
+        offset_s = min(middle_s - length_s / 2, ends_s[take] - length_s) - start_s
+        excerpts = plan[take]
+        if excerpts and offset_s < excerpts[-1].offset_s + excerpts[-1].duration_s:
+            continue  # a short take is not heard twice
+        excerpts.append(Excerpt(max(0.0, float(offset_s)), length_s))
+    return plan
+
+
+def _summarise(takes: list[TakeReport], unheard_s: float) -> Report:
+    heard_s = sum(take.heard_s for take in takes)
+    told_s = sum(take.duration_s for take in takes)
+    # Takes that were not heard are taken to be like those that were.
+    scale = (told_s + unheard_s) / told_s if told_s else 1.0
+    good = [take for take in takes if take.usable_s] or takes
+    usable_s = scale * sum(take.usable_s for take in takes)
+    warnings = [warning for take in takes for warning in take.warnings]
+    if 0 < usable_s < ENOUGH_S:
+        warnings.append(_short(usable_s))
+    return Report(
+        takes=takes,
+        duration_s=told_s + unheard_s,
+        heard_s=heard_s,
+        sounding_s=sum(take.sounding_s for take in takes),
+        pitched_s=sum(take.pitched_s for take in takes),
+        usable_duration_s=usable_s,
+        lowest_midi=_least([take.lowest_midi for take in good]),
+        highest_midi=-_least([-take.highest_midi for take in good]),
+        soft_db=_least([take.soft_db for take in good]),
+        loud_db=-_least([-take.loud_db for take in good]),
+        warnings=warnings,
+    )
+
+
+def _short(usable_s: float) -> Warning:
+    return Warning(
+        "short",
+        f"only {usable_s:.0f} s are usable; from {ENOUGH_S:.0f} s on a voice knows its notes, and ten minutes are good",
+        {"usable_s": usable_s, "enough_s": ENOUGH_S},
+    )
+
+
+def _least(values: list[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return min(known, default=math.nan)
