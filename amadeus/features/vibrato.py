@@ -60,8 +60,8 @@ def find_vibrato(pitch_midi: np.ndarray, *, spec: AudioSpec) -> Vibrato | None:
 def _detrend(cents: np.ndarray) -> np.ndarray:
     """Takes the slow bend of a note away."""
     time = np.linspace(-1.0, 1.0, len(cents))
-    bend: np.ndarray = np.polynomial.Polynomial.fit(time, cents, 2)(time)
-    return cents - bend
+    bend = np.polynomial.Polynomial.fit(time, cents, 2)(time)
+    return np.asarray(cents - bend)
 
 
 def _find_rate(cents: np.ndarray, frame_rate: int) -> float | None:
