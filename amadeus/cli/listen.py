@@ -1,7 +1,5 @@
 """`amadeus listen`: what could be learned from recordings."""
 
-import json
-
 import click
 
 
@@ -24,13 +22,9 @@ def listen_command(
         profiles.parse_learner_settings(learner)
     )
     from amadeus.audio.recordings import find_recordings
-    from amadeus.cli import hearing
+    from amadeus.listen import text
     from amadeus.listen.coach import check_teachable, listen  # numpy, onnxruntime
 
     report = listen(find_recordings(recordings), profile=profile)
-    if as_json:
-        print(json.dumps(hearing.as_json(report), indent=2))
-    else:
-        for line in hearing.as_text(report):
-            print(line)
+    print(text.to_json(report) if as_json else text.render(report))
     check_teachable(report)

@@ -1,6 +1,6 @@
 """Where a command writes its answer, looked at before any work is done."""
 
-import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,12 +29,18 @@ def check_output(name: str, *, suffixes: Sequence[str]) -> Path:
         raise ConfigError(
             f"cannot write {path}: there is no folder {folder}; make it first."
         )
-    if not os.access(folder, os.W_OK):
-        raise ConfigError(
-            f"cannot write {path}: no rights in {folder}; choose another folder with -o."
-        )
     if path.exists() and not path.is_file():
         raise ConfigError(
             f"cannot write {path}: it is not a regular file; choose another name."
         )
+    _try_folder(path)
     return path
+
+
+def _try_folder(path: Path) -> None:
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()  # leaves nothing behind
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {path}: {error.strerror}; choose another folder with -o."
+        ) from None

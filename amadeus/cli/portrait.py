@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from amadeus.errors import AmadeusError
 from amadeus.home import Deu
+from amadeus.listen.text import note_name
 from amadeus.report.session import read_session
 from amadeus.report.wording import (
     duration,
     metric_label,
     metric_value,
-    note_name,
     outcome,
     sorted_metrics,
 )

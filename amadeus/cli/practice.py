@@ -143,4 +143,5 @@ def _listen_first(paths: Sequence[Path], profile: object) -> None:
     report = listen(paths, profile=profile, limit_s=LISTENING_S)
     check_teachable(report)
     for warning in report.warnings:
-        print(f"warning: {warning.text}")
+        take = f"{warning.take}: " if warning.take else ""
+        print(f"warning: {take}{warning.text}.")

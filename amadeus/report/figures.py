@@ -9,11 +9,11 @@ import numpy as np
 from markupsafe import Markup
 
 from amadeus.audio.write import encode_mp3
+from amadeus.listen.text import note_name
 from amadeus.report.chart import Axis, Curve, Frame, draw_chart, fit_axis, time_axis
 from amadeus.report.evaluation import Example
 from amadeus.report.session import TrainingPoint
 from amadeus.report.spectrogram import draw_spectrogram, measure_spectrogram
-from amadeus.report.wording import note_name
 from amadeus.v1.personality_pb2 import NoteShape
 
 LOUDNESS_FLOOR_DB = -100.0  # below, silence is silence

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from amadeus.listen.text import note_name
 from amadeus.report import wording
 from amadeus.report.session import Session
 from amadeus.v1.personality_pb2 import Statistics
@@ -117,7 +118,7 @@ def _say_pitches(pitches_midi: Sequence[float]) -> str:
     if not pitches_midi:
         return "none found"
     low, middle, high = (
-        wording.note_name(pitches_midi[i]) for i in (0, len(pitches_midi) // 2, -1)
+        note_name(pitches_midi[i]) for i in (0, len(pitches_midi) // 2, -1)
     )
     return f"{low} to {high}, half of it below {middle}"
 

@@ -8,8 +8,6 @@ from amadeus.personality.profiles import LEARNER_KNOBS
 from amadeus.report.session import Session
 from amadeus.v1 import profiles_pb2
 
-_NOTES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
-
 
 class MetricName(NamedTuple):
     """How a metric is called and counted; all of them are better when lower."""
@@ -47,12 +45,6 @@ class Setting(NamedTuple):
     unit: str
     default: str
     is_default: bool
-
-
-def note_name(pitch_midi: float) -> str:
-    """Names the nearest note: 69 is `A4`."""
-    number = math.floor(pitch_midi + 0.5)
-    return f"{_NOTES[number % 12]}{number // 12 - 1}"
 
 
 def duration(seconds: float) -> str:

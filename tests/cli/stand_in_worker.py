@@ -81,7 +81,8 @@ def run(path, script):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     journal = Journal(path / JOURNAL_NAME)
     (path / "pid").write_text(str(os.getpid()))
-    print("the log begins", flush=True)
+    sys.stdout.write("the log begins\n")
+    sys.stdout.flush()
     begin(journal)
     for step in range(10, 101, 10):
         train(journal, step)

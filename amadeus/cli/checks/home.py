@@ -1,9 +1,9 @@
 """The home: rights, room, lineage and voices."""
 
 import json
-import os
 import shutil
 import sqlite3
+import tempfile
 from pathlib import Path
 
 from amadeus.cli.checks.check import Check, judge
@@ -16,7 +16,7 @@ def check_home(home: Home) -> Check:
     """The home folder, or the nearest folder above it that exists, can be written."""
     place = _nearest(home.path)
     mend = f"give yourself rights in {place}, or choose another home with AMADEUS_HOME"
-    fits = place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+    fits = _can_write(place)
     text = (
         f"{home.path} (deus: {len(home.deus())})"
         if place == home.path
@@ -76,6 +76,15 @@ def check_voice(deu: Deu) -> Check:
 
 def _nearest(path: Path) -> Path:
     return next(place for place in (path, *path.parents) if place.exists())
+
+
+def _can_write(folder: Path) -> bool:
+    # Tried rather than asked: rights on paper do not open a read-only disk.
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
 
 
 def _has_content(path: Path) -> bool:
