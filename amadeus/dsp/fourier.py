@@ -14,11 +14,8 @@ import tensorflow as tf
 def fast_size(n: int) -> int:
     """Finds the smallest even size of at least `n` with no prime factor above 5."""
     powers = itertools.product(range(1, 32), range(20), range(14))
-    return min(
-        size
-        for two, three, five in powers
-        if (size := 2**two * 3**three * 5**five) >= n
-    )
+    sizes = (int(2**two * 3**three * 5**five) for two, three, five in powers)
+    return min(size for size in sizes if size >= n)
 
 
 def hann(size: int) -> np.ndarray:
@@ -35,7 +32,7 @@ def rfft(frames: tf.Tensor, size: int) -> tf.Tensor:
     """
     n = frames.shape[-1]
 
-    @tf.custom_gradient
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
     def transform(
         frames: tf.Tensor,
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:

@@ -77,7 +77,7 @@ def _distances(
     """
     target_magnitude = tf.abs(_spectra(tf.stop_gradient(target), size))
 
-    @tf.custom_gradient
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
     def distances(
         audio: tf.Tensor,
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:

@@ -21,6 +21,7 @@ Where these deviate from ddsp, and why:
 A metric that nothing can be said about is left out, such as pitch errors of unpitched sound.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
@@ -30,7 +31,6 @@ import tensorflow as tf
 
 from amadeus.audio import AudioSpec
 from amadeus.dsp.spectral_loss import spectral_loss
-from amadeus.errors import VoiceError
 from amadeus.features.extract import extract, make_tracker
 from amadeus.features.loudness import RANGE_DB
 from amadeus.features.types import Features, PitchTracker
@@ -98,12 +98,14 @@ class Evaluation(NamedTuple):
     Attributes:
       metrics: By name; lower is better for all.
       examples: Unlike each other, to listen to and to look at.
+      peak: Highest absolute sample that the voice played.
       duration_s: Sound that was compared.
       render_duration_s: Time the voice took to play it. Not a metric: it is not a function of the inputs.
     """
 
     metrics: dict[str, float]
     examples: list[Example]
+    peak: float
     duration_s: float
     render_duration_s: float
 
@@ -134,6 +136,71 @@ class _Mean:
         return {name: to_unit(self._total / self._weight)} if self._weight else {}
 
 
+class _Ledger:
+    """The metrics so far."""
+
+    def __init__(self, spec: AudioSpec, threshold: float) -> None:
+        self._spec, self._threshold = spec, threshold
+        self._n_samples = 0
+        self._loss, self._loudness, self._leak = _Mean(), _Mean(), _Mean()
+        self._pitch, self._outliers = _Mean(), _Mean()
+
+    @property
+    def duration_s(self) -> float:
+        return self._n_samples / self._spec.sample_rate
+
+    def metrics(self) -> dict[str, float]:
+        return {
+            **self._loss.report("spectral_loss"),
+            **self._loudness.report("loudness_error_db"),
+            **self._pitch.report("f0_error_semitones"),
+            **self._outliers.report("f0_outlier_ratio"),
+            **self._leak.report("silent_leak_db", _power_to_db),
+        }
+
+    def add(self, pair: _Pair) -> None:
+        self._n_samples += len(pair.original)
+        self._add_loss(pair)
+        self._add_loudness(pair)
+        self._add_pitch(pair)
+
+    def _add_loss(self, pair: _Pair) -> None:
+        size = round(LOSS_WINDOW_S * self._spec.sample_rate)
+        for start in range(0, len(pair.original), size):
+            original, resynthesis = (
+                tf.constant(audio[None, start : start + size])
+                for audio in (pair.original, pair.resynthesis)
+            )
+            n_samples = original.shape[1]
+            loss = float(spectral_loss(original, resynthesis))
+            self._loss.add(loss * n_samples, n_samples)
+
+    def _add_loudness(self, pair: _Pair) -> None:
+        original_db = pair.features.loudness_db
+        resynthesis_db = pair.resynthesis_features.loudness_db.astype(np.float64)
+        self._loudness.add(
+            float(np.abs(original_db - resynthesis_db).sum()), len(original_db)
+        )
+        power = 10 ** (resynthesis_db[original_db <= -RANGE_DB] / 10)
+        self._leak.add(float(power.sum()), len(power))
+
+    def _add_pitch(self, pair: _Pair) -> None:
+        f0_hz, found_hz = pair.features.f0_hz, pair.resynthesis_features.f0_hz
+        semitones = 12 * np.abs(np.log2(found_hz / f0_hz))
+        sure = _sure(pair.features, self._threshold)
+        found = _sure(pair.resynthesis_features, self._threshold)
+        size = round(PITCH_WINDOW_S * self._spec.frame_rate)
+        for start in range(0, len(sure), size):
+            kept = np.flatnonzero(sure[start : start + size]) + start
+            if not len(kept):
+                continue
+            errors = semitones[kept]
+            is_outlier = not found[kept].any() or errors.mean() > OUTLIER_SEMITONES
+            self._outliers.add(float(is_outlier), 1)
+            if not is_outlier:
+                self._pitch.add(float(errors.sum()), len(kept))
+
+
 def evaluate(
     voice: Player,
     records: Iterable[HeldOut],
@@ -149,51 +216,37 @@ def evaluate(
       profile: Complete; the one the features were extracted with.
       max_examples: Excerpts to keep.
 
-    Raises:
-      VoiceError: The voice plays samples that are not finite.
+    Returns:
+      Evaluation. Of a voice that plays samples which are no numbers, all it says is a spectral loss and a peak
+      of NaN.
     """
     spec, tracker = profiles.spec(profile), make_tracker(profile)
     threshold = profile.f0_confidence_threshold
-    loss, loudness, pitch, outliers, leak = (_Mean() for _ in range(5))
+    ledger = _Ledger(spec, threshold)
     showcase: Showcase[Example] = Showcase(max_examples)
-    n_samples, render_duration_s = 0, 0.0
+    peak = render_duration_s = 0.0
     for record in records:
         if len(record.audio) < spec.hop_size:
             continue
         started_at = time.perf_counter()
         sound = _resynthesise(voice, record, threshold)
         render_duration_s += time.perf_counter() - started_at
+        peak = max(peak, float(np.abs(sound).max()))
+        if not np.isfinite(sound).all():
+            return Evaluation({"spectral_loss": math.nan}, [], math.nan, 0.0, 0.0)
         pair = _pair(record, sound, profile=profile, tracker=tracker, spec=spec)
-        n_samples += len(pair.original)
-        _add_loss(loss, pair, spec)
-        _add_loudness(loudness, leak, pair)
-        _add_pitch(pitch, outliers, pair, spec=spec, threshold=threshold)
-        showcase.offer(
-            _example(pair, spec), kind=pair.name, traits=_traits(pair, threshold)
-        )
-    metrics = {
-        **loss.report("spectral_loss"),
-        **loudness.report("loudness_error_db"),
-        **pitch.report("f0_error_semitones"),
-        **outliers.report("f0_outlier_ratio"),
-        **leak.report("silent_leak_db", _power_to_db),
-    }
+        ledger.add(pair)
+        example, traits = _example(pair, spec), _traits(pair, threshold)
+        showcase.offer(example, kind=pair.name, traits=traits)
     return Evaluation(
-        metrics, showcase.items, n_samples / spec.sample_rate, render_duration_s
+        ledger.metrics(), showcase.items, peak, ledger.duration_s, render_duration_s
     )
 
 
 def _resynthesise(voice: Player, record: HeldOut, threshold: float) -> np.ndarray:
     f0_hz = signed_f0(record.features, threshold=threshold)
     # frame 0 is centred on the first sample: what block i ends on is frame i + 1
-    audio = voice.render(f0_hz[1:], record.features.loudness_db[1:])
-    n_bad = np.count_nonzero(~np.isfinite(audio))
-    if n_bad:
-        raise VoiceError(
-            f"the voice plays {n_bad} of {len(audio)} samples of {record.name!r} that are not finite numbers: its "
-            "training has diverged; practise again with a lower learning_rate."
-        )
-    return audio
+    return voice.render(f0_hz[1:], record.features.loudness_db[1:])
 
 
 def _pair(
@@ -218,48 +271,6 @@ def _pair(
     )
 
 
-def _add_loss(loss: _Mean, pair: _Pair, spec: AudioSpec) -> None:
-    size = round(LOSS_WINDOW_S * spec.sample_rate)
-    for start in range(0, len(pair.original), size):
-        original, resynthesis = (
-            tf.constant(audio[None, start : start + size])
-            for audio in (pair.original, pair.resynthesis)
-        )
-        n_samples = original.shape[1]
-        loss.add(float(spectral_loss(original, resynthesis)) * n_samples, n_samples)
-
-
-def _add_loudness(loudness: _Mean, leak: _Mean, pair: _Pair) -> None:
-    original_db = pair.features.loudness_db
-    resynthesis_db = pair.resynthesis_features.loudness_db
-    loudness.add(float(np.abs(original_db - resynthesis_db).sum()), len(original_db))
-    silent = original_db <= -RANGE_DB
-    leak.add(
-        float(np.sum(10 ** (resynthesis_db[silent].astype(float) / 10))),
-        np.count_nonzero(silent),
-    )
-
-
-def _add_pitch(
-    pitch: _Mean, outliers: _Mean, pair: _Pair, *, spec: AudioSpec, threshold: float
-) -> None:
-    semitones = 12 * np.abs(
-        np.log2(pair.resynthesis_features.f0_hz / pair.features.f0_hz)
-    )
-    sure = _sure(pair.features, threshold)
-    found = _sure(pair.resynthesis_features, threshold)
-    size = round(PITCH_WINDOW_S * spec.frame_rate)
-    for start in range(0, len(sure), size):
-        kept = np.flatnonzero(sure[start : start + size]) + start
-        if not len(kept):
-            continue
-        errors = semitones[kept]
-        is_outlier = not found[kept].any() or errors.mean() > OUTLIER_SEMITONES
-        outliers.add(is_outlier, 1)
-        if not is_outlier:
-            pitch.add(float(errors.sum()), len(kept))
-
-
 def _sure(features: Features, threshold: float) -> np.ndarray:
     # digital silence has a confidence of 0, whatever the threshold
     return (features.f0_confidence >= threshold) & (features.f0_confidence > 0)
@@ -274,7 +285,9 @@ def _example(pair: _Pair, spec: AudioSpec) -> Example:
         spec.frame_rate,
         pair.original[samples].copy(),
         pair.resynthesis[samples].copy(),
-        *(array[frames].copy() for array in pair.features),
+        pair.features.f0_hz[frames].copy(),
+        pair.features.f0_confidence[frames].copy(),
+        pair.features.loudness_db[frames].copy(),
         resynthesis_f0_hz=pair.resynthesis_features.f0_hz[frames].copy(),
         resynthesis_loudness_db=pair.resynthesis_features.loudness_db[frames].copy(),
     )

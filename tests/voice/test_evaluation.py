@@ -8,7 +8,6 @@ import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
 
 from amadeus.dsp.spectral_loss import spectral_loss
-from amadeus.errors import VoiceError
 from amadeus.features.extract import extract, make_tracker
 from amadeus.personality.profiles import complete_learner_profile
 from amadeus.voice.evaluation import HeldOut, evaluate
@@ -186,7 +185,18 @@ def test_examples_show_different_takes_then_different_pitches():
     assert alone.examples == []
 
 
-def test_a_voice_that_plays_no_numbers_is_refused():
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_a_voice_that_plays_no_numbers_has_no_good_metric(broken):
     audio = tone(220.0)
-    with pytest.raises(VoiceError, match=r"1 of 32000 samples of 'take.wav'"):
-        judge([(audio, np.where(np.arange(len(audio)) == 5, np.nan, audio))])
+    answer = np.where(np.arange(len(audio)) == 5, np.float32(broken), audio)
+    evaluation = judge([(audio, audio), (audio, answer)])
+    assert np.isnan(list(evaluation.metrics.values())).all()
+    assert np.isnan(evaluation.peak)
+    assert evaluation.metrics
+    assert evaluation.examples == []
+
+
+def test_the_peak_is_that_of_all_resyntheses():
+    audio = tone(220.0, seconds=0.5)
+    pairs = [(audio, 0.5 * audio), (audio, -0.75 * audio)]
+    assert_allclose(judge(pairs).peak, 0.75 * np.abs(audio).max(), rtol=1e-6)
