@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from amadeus.voice.recurrent import gated_recurrence
+
 N_INPUTS = 2  # pitch and loudness
 LOUDNESS_RANGE_DB = 80.0  # as ddsp scales loudness: [-80, 0] dB -> [0, 1]
 MIDI_RANGE = 127.0
@@ -151,14 +153,8 @@ class _Gru(tf.Module):
 
     def __call__(self, x: tf.Tensor, hidden: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         by_frame = tf.transpose(self.inputs(x), [1, 0, 2])
-        states = tf.scan(self._step, by_frame, initializer=hidden)
+        states = gated_recurrence(by_frame, hidden, self.kernel)
         return tf.transpose(states, [1, 0, 2]), states[-1]
-
-    def _step(self, hidden: tf.Tensor, inputs: tf.Tensor) -> tf.Tensor:
-        keep_in, reset_in, new_in = tf.split(inputs, 3, axis=-1)
-        keep_rec, reset_rec, new_rec = tf.split(hidden @ self.kernel, 3, axis=-1)
-        new = tf.tanh(new_in + tf.sigmoid(reset_in + reset_rec) * new_rec)
-        return new + tf.sigmoid(keep_in + keep_rec) * (hidden - new)
 
 
 def _stack(

@@ -201,12 +201,22 @@ class _Budget:
             return (self.step_limit - step) / max(steps_per_s, 1e-6)
         return max(0.0, self.limit_s - self.elapsed_s)
 
-    def validation_gap(self, step: int, cost_s: float) -> float:
-        """Progress between validations; by steps it may not depend on how fast the machine is."""
+    def asks_for_validation(
+        self, step: int, *, last_step: int, last_s: float, cost_s: float
+    ) -> bool:
+        """Whether it is time; a run limited by steps may not let the machine's speed decide.
+
+        Args:
+          step: Steps done.
+          last_step: Steps done at the last validation.
+          last_s: When that was, or when learning began.
+          cost_s: How long it took.
+        """
         if self.step_limit:
-            return 1.0 / N_VALIDATIONS
-        affordable_s = cost_s / MAX_VALIDATION_SHARE
-        return max(1.0 / N_VALIDATIONS, affordable_s / self.limit_s)
+            gap = math.ceil(self.step_limit / N_VALIDATIONS)
+            return step // gap > last_step // gap
+        gap_s = max(self.limit_s / N_VALIDATIONS, cost_s / MAX_VALIDATION_SHARE)
+        return self.elapsed_s - last_s >= gap_s
 
 
 class _Run:
@@ -249,6 +259,7 @@ class _Run:
         self._good: dict[str, np.ndarray] = self._learner.arrays()
         self._n_setbacks = 0
         self._validation_cost_s = 0.0
+        self._since_s: float | None = None  # when validated last, or learning began
         self._writer = (
             tf.summary.create_file_writer(str(log_path)) if log_path else None
         )
@@ -262,10 +273,11 @@ class _Run:
         ending: Ending = "done"
         while not self._is_over():
             self._learn_until_validation(should_stop)
-            self._validate()
             if self._is_plateau() and not self._is_over():
                 ending = "plateau"
                 break
+        if not self._is_judged():  # killed between the last step and its validation
+            self._validate()
         self.save()
         best = VoiceModel(self._profile)
         best.assign(self._best)
@@ -296,13 +308,7 @@ class _Run:
         self._saved_at = time.monotonic()
 
     def _learn_until_validation(self, should_stop: Callable[[], bool]) -> None:
-        budget, learner = self._budget, self._learner
-        step = learner.step_count
-        gap = budget.validation_gap(step, self._validation_cost_s)
-        last = self._history[-1].step if self._history else 0
-        due = (
-            math.floor(budget.progress(last if budget.step_limit else step) / gap) + 1
-        ) * gap
+        learner, step = self._learner, self._learner.step_count
         for crops in self._sampler.dataset(step):
             if should_stop():
                 self.save()
@@ -314,14 +320,24 @@ class _Run:
             step += 1
             if not math.isfinite(loss):
                 self._set_back(step)
-                return self._learn_until_validation(should_stop)
+                return
+            if self._since_s is None:  # the first step includes tracing
+                self._since_s = self._budget.elapsed_s
             self._losses.append(loss)
-            self._report(step, loss)
+            self._report(loss)
             if time.monotonic() - self._saved_at > CHECKPOINT_INTERVAL_S:
                 self.save()
-            if self._is_over() or budget.progress(step) >= due:
-                return None
-        return None
+            if self._is_over() or self._is_due(step):
+                self._validate()
+                return
+
+    def _is_due(self, step: int) -> bool:
+        return self._budget.asks_for_validation(
+            step,
+            last_step=self._history[-1].step if self._history else 0,
+            last_s=self._since_s or 0.0,
+            cost_s=self._validation_cost_s,
+        )
 
     def _rate(self, step: int) -> tf.Tensor:
         progress = self._budget.progress(step)
@@ -333,9 +349,14 @@ class _Run:
 
     def _is_over(self) -> bool:
         step = self._learner.step_count
-        is_judged = self._history and self._history[-1].step == step
-        reserve_s = 0.0 if is_judged else self._validation_cost_s
+        reserve_s = 0.0 if self._is_judged() else self._validation_cost_s
         return self._budget.is_spent(step, reserve_s=reserve_s)
+
+    def _is_judged(self) -> bool:
+        """Whether the voice as it stands was validated."""
+        return (
+            bool(self._history) and self._history[-1].step == self._learner.step_count
+        )
 
     def _validate(self) -> None:
         started_at = time.monotonic()
@@ -352,6 +373,7 @@ class _Run:
         self._history.append(validation)
         self._good = self._learner.arrays()
         self._losses = []
+        self._since_s = self._budget.elapsed_s
         if not is_first:  # the first includes tracing
             self._validation_cost_s = time.monotonic() - started_at
         self._tell(validation.train_loss, validation.eval_loss)
@@ -410,7 +432,7 @@ class _Run:
         self._losses = saved.notes["losses"]
         self._budget.resume(saved.notes["elapsed_s"])
 
-    def _report(self, step: int, loss: float) -> None:
+    def _report(self, loss: float) -> None:
         self._reporter.add(loss)
         if self._reporter.is_due():
             self._tell(self._reporter.mean_loss(), math.nan)

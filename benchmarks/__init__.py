@@ -1,0 +1,1 @@
+"""Speed, cost and sound quality, each benchmark printing one table."""
