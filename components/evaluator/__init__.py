@@ -1,0 +1,1 @@
+"""Evaluator: is the new voice as good as its parent?"""

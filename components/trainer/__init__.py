@@ -1,0 +1,1 @@
+"""Trainer: passages in, a voice out."""

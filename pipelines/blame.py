@@ -1,0 +1,77 @@
+"""Finds the sentence for the user in what a pipeline throws.
+
+Beam and TensorFlow catch an error in one place and raise another elsewhere; often only its text
+comes through.
+"""
+
+import errno
+import re
+from collections.abc import Iterator
+
+from amadeus import errors
+
+_STEP = re.compile(r"\s*\[while running .*", re.DOTALL)  # Beam adds where it was
+_QUOTED = re.compile(r"amadeus\.errors\.(\w+): (.+)")
+_SPACE = re.compile(
+    r"no space left|disk is full|disk quota exceeded|file too large", re.IGNORECASE
+)
+_RIGHTS = re.compile(
+    r"permission denied|read-only file system|readonly database", re.IGNORECASE
+)
+_SPACE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_RIGHTS_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def find_reason(error: BaseException, *, place: str) -> errors.AmadeusError | None:
+    """Finds what a user can do something about.
+
+    Args:
+      error: What was raised.
+      place: Folder that was written to, for a message about space or rights.
+
+    Returns:
+      The error with its one sentence; None for a bug.
+    """
+    chain = list(_chain(error))
+    for link in chain:
+        if isinstance(link, errors.AmadeusError):
+            return type(link)(_STEP.sub("", str(link)))
+    for link in chain:
+        found = _quoted(str(link)) or _system(link, place)
+        if found:
+            return found
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        link = waiting.pop(0)
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        waiting += [link.__cause__, link.__context__]
+
+
+def _quoted(text: str) -> errors.AmadeusError | None:
+    match = _QUOTED.search(text)
+    kind = getattr(errors, match.group(1), None) if match else None
+    if kind is None:
+        return None
+    return kind(_STEP.sub("", match.group(2)))
+
+
+def _system(error: BaseException, place: str) -> errors.HomeError | None:
+    number = error.errno if isinstance(error, OSError) else None
+    text = str(error)
+    if number in _SPACE_ERRNOS or _SPACE.search(text):
+        return errors.HomeError(
+            f"{place} cannot be written, for there is no space left: free some, then start the practice again."
+        )
+    if number in _RIGHTS_ERRNOS or _RIGHTS.search(text):
+        return errors.HomeError(
+            f"{place} cannot be written, for rights are missing: give them, then start the practice again."
+        )
+    return None

@@ -1,0 +1,120 @@
+"""The worker of a practice: `python -m pipelines.local PRACTICE_DIR`.
+
+It reads PRACTICE_DIR/request.json, holds the deu's lock, tells PRACTICE_DIR/journal.jsonl how it
+goes, and logs to stderr. Exit status: 0 well, 2 for something the user can mend, 130 when
+interrupted (the same request goes on from the last checkpoint), 1 for a bug.
+"""
+
+import argparse
+import contextlib
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+from amadeus.errors import AmadeusError, PracticeError
+from amadeus.home import explain_os_errors
+from amadeus.journal import JOURNAL_NAME, Journal, emit
+
+EXIT_FAULT, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+
+_log = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the practice in a folder and returns the exit status."""
+    path = Path(build_parser().parse_args(argv).practice).resolve()
+    _log_to_stderr()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        with _journal(path):
+            return _run(path)
+    except AmadeusError as error:  # there is nowhere to write a journal
+        _log.error("%s", error)
+        return EXIT_BAD_INPUT
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describes the command line."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.local")
+    parser.add_argument(
+        "practice", help="folder of a practice, with its request.json in it"
+    )
+    return parser
+
+
+def _run(path: Path) -> int:
+    from amadeus.v1 import practice_pb2
+
+    try:
+        from pipelines import practice
+
+        place = practice.find_place(path)
+        with place.deu.locked():
+            finished = practice.run(place)
+    except (Exception, KeyboardInterrupt) as error:
+        text, status = _explain(error, path)
+        failed = practice_pb2.PracticeFailed(text=text, exit_status=status)
+        with contextlib.suppress(OSError):  # a full disk takes no last word
+            emit(failed=failed)
+        return status
+    emit(finished=finished)
+    return 0
+
+
+def _explain(error: BaseException, path: Path) -> tuple[str, int]:
+    """Says what stopped the practice, and with which exit status to end."""
+    if isinstance(error, KeyboardInterrupt):
+        _log.info("interrupted")
+        text = "the practice was interrupted: the same command goes on from where it stopped."
+        return text, EXIT_INTERRUPTED
+    from pipelines.blame import find_reason
+
+    reason = find_reason(error, place=str(path.parents[3]))
+    if reason is not None:
+        _log.error("%s", reason)
+        _log.debug("%s", "".join(traceback.format_exception(error)))
+        return str(reason), EXIT_BAD_INPUT
+    _log.error("%s", "".join(traceback.format_exception(error)))
+    last = traceback.format_exception_only(error)[-1].strip().splitlines()[0]
+    return (
+        f"the practice met a fault of Amadeus ({last}): please report it with the log in {path}.",
+        EXIT_FAULT,
+    )
+
+
+@contextlib.contextmanager
+def _journal(path: Path) -> Iterator[None]:
+    if not path.is_dir():
+        raise PracticeError(
+            f"there is no practice in {path}: start one with `amadeus practice imitate`."
+        )
+    with explain_os_errors(path):
+        journal = Journal(path / JOURNAL_NAME)
+    with journal.activated():
+        yield
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        force=True,
+    )
+    for chatty in ("absl", "apache_beam", "h5py", "matplotlib"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
