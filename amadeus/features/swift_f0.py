@@ -24,7 +24,7 @@ _N_THREADS = 2
 # The network's receptive field in frames, as swift_f0 0.3.0 states it in core.py: with these
 # around a window its answers are those of the whole.
 _LEFT_FRAMES, _RIGHT_FRAMES = 11, 10
-_WINDOW_FRAMES = 480  # 7.7 s: the fastest size measured, and bounded memory
+_WINDOW_FRAMES = 480  # at most, 7.7 s: longer is slower and takes more memory
 _VOICED = 0.5  # the network's confidence is calibrated to this
 _BAND_RATIO = (F0_MAX_HZ / F0_MIN_HZ) ** (1 / 94)  # one of the network's 95 pitch steps
 
@@ -67,9 +67,12 @@ class SwiftF0Tracker:
         self, audio: np.ndarray, low: float, high: float
     ) -> tuple[np.ndarray, np.ndarray]:
         n_frames = len(audio) // _HOP
+        # As many windows on every thread, each about as long as the others.
+        n_rounds = -(-n_frames // (_WINDOW_FRAMES * self._n_threads))
+        size = -(-n_frames // (n_rounds * self._n_threads))
 
         def answer_window(start: int) -> tuple[np.ndarray, np.ndarray]:
-            end = min(start + _WINDOW_FRAMES, n_frames)
+            end = min(start + size, n_frames)
             left = max(0, start - _LEFT_FRAMES)
             right = len(audio) if end == n_frames else (end + _RIGHT_FRAMES) * _HOP
             window = audio[left * _HOP : right]
@@ -78,7 +81,7 @@ class SwiftF0Tracker:
             return found.pitch_hz[wanted], found.confidence[wanted]
 
         with ThreadPoolExecutor(self._n_threads) as pool:
-            answers = list(pool.map(answer_window, range(0, n_frames, _WINDOW_FRAMES)))
+            answers = list(pool.map(answer_window, range(0, n_frames, size)))
         f0_hz, confidence = zip(*answers, strict=True)
         return np.concatenate(f0_hz), np.concatenate(confidence)
 
