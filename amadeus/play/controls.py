@@ -3,6 +3,7 @@
 Conventions:
   - Control i is reached at the end of block i: it says what sounds at (i + 1) / frame_rate.
   - f0_hz < 0 is an unvoiced frame that keeps |f0_hz|; silence is unvoiced.
+  - A release ends where the voice knows no softer pitched sound; the loudness offset never goes below.
   - Velocity 1..127 spans the learned soft..loud loudness linearly in dB.
   - Each note rises, decays, sustains and releases as the notes of the practice did (`style`).
     A learned attack takes at most a third of a note, so that short notes are heard.
@@ -21,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from amadeus.audio import AudioSpec
-from amadeus.play.envelope import Opening, envelope, release, smooth_step
+from amadeus.play.envelope import RELEASE_DB, Opening, envelope, release, smooth_step
 from amadeus.play.gestures import bend, controllers_db, vibrato
 from amadeus.play.lines import LEGATO_GAP_S, MAX_LINES, allocate_lines, is_same_part
 from amadeus.play.notation import Channel, Controls, Note, Score
@@ -79,7 +80,8 @@ def play_score(
     """
     style = settle_style(statistics, player_profile)
     allocation = allocate_lines(score.notes)
-    fall_s = (style.max_db - style.silence_db) / 40 * style.release_s
+    top_db = style.max_db + max(player_profile.loudness_offset_db, 0)
+    fall_s = (top_db - style.floor_db) / RELEASE_DB * style.release_s
     n_frames = int(np.ceil((score.duration_s + MIN_NOTE_S + fall_s) * spec.frame_rate))
     times_s = np.arange(1, n_frames + 2) / spec.frame_rate
     desk = _Desk(style, player_profile, score.channels, spec, times_s)
@@ -158,13 +160,15 @@ def _ornament(
     """Bend and vibrato of a note in semitones [n]."""
     channel = desk.channels.get(note.channel, Channel())
     held_s = _held(times_s, note)
-    is_slurred = after is not None and _is_slurred(note, after, desk.style)
+    stop_s = np.inf
+    if after is not None and _is_slurred(note, after, desk.style):
+        stop_s = after.start_s - note.start_s
     swing = vibrato(
         times_s - note.start_s,
         channel.modulation_unit.at(held_s),
         desk.style,
         variation,
-        stop_s=after.start_s - note.start_s if is_slurred else np.inf,
+        stop_s=stop_s,
     )
     return bend(channel, held_s, desk.profile.bend_range_semitones) + swing
 
@@ -224,7 +228,7 @@ def _glide(notes: Sequence[Note], desk: _Desk, curves: _Curves) -> None:
 def _finish_line(notes: Sequence[Note], desk: _Desk, curves: _Curves) -> Controls:
     style, profile = desk.style, desk.profile
     level_db = curves.level_db + profile.loudness_offset_db
-    voiced = (curves.level_db > style.silence_db) & (level_db > style.silence_db)
+    voiced = np.maximum(curves.level_db, level_db) > style.floor_db
     pitch_midi = curves.pitch_midi + curves.ornament_semitones
     pitch_midi = np.where(voiced, pitch_midi, _coming_pitch(notes, desk))
     semitones = pitch_midi - 69 + profile.pitch_shift_semitones
@@ -232,7 +236,9 @@ def _finish_line(notes: Sequence[Note], desk: _Desk, curves: _Curves) -> Control
     f0_hz = np.clip(f0_hz, _F0_MIN_HZ, 0.49 * desk.spec.sample_rate)
     return Controls(
         np.where(voiced, f0_hz, -f0_hz).astype(np.float32),
-        np.where(voiced, level_db, style.silence_db).astype(np.float32),
+        np.where(voiced, np.maximum(level_db, style.floor_db), style.silence_db).astype(
+            np.float32
+        ),
     )
 
 

@@ -23,15 +23,21 @@ def range_notices(notes: Sequence[Note], style: Style, shift: float) -> list[str
     )
     if not outside.any():
         return []
+    octaves = _best_octaves(pitches, style)
+    advice = (
+        f"; pitch_shift_semitones={shift + 12 * octaves:+g} would suit it better"
+        if octaves
+        else ""
+    )
     return [
         f"{int(outside.sum())} of {len(pitches)} notes lie outside the range the voice learned, {name_pitch(low)} to "
         f"{name_pitch(high)}: the score goes from {name_pitch(pitches.min())} to {name_pitch(pitches.max())} and may "
-        f"sound strange there; pitch_shift_semitones={_best_shift(pitches, style) + shift:+g} would suit it better."
+        f"sound strange there{advice}."
     ]
 
 
-def _best_shift(pitches: np.ndarray, style: Style) -> int:
-    """Whole octaves that bring most notes inside, the fewest of those."""
+def _best_octaves(pitches: np.ndarray, style: Style) -> int:
+    """How many octaves up bring most notes inside; the fewest that do."""
 
     def outside(octaves: int) -> tuple[int, int]:
         moved = pitches + 12 * octaves
@@ -39,7 +45,7 @@ def _best_shift(pitches: np.ndarray, style: Style) -> int:
         above = moved > style.high_midi + RANGE_MARGIN_SEMITONES
         return int((below | above).sum()), abs(octaves)
 
-    return 12 * min(range(-4, 5), key=outside)
+    return min(range(-4, 5), key=outside)
 
 
 def name_pitch(pitch_midi: float) -> str:

@@ -8,12 +8,18 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from amadeus.v1 import personality_pb2, profiles_pb2
 
 MIN_VELOCITY_RANGE_DB = 6.0  # a practice at one dynamic still answers to velocity
 STRUCK_SLOPE_DB_PER_S = (
     -10.0
 )  # notes that fade faster are struck or plucked, never slurred
+
+# A network taught nothing about pitch below this share of its frames may grow loud again there.
+_FLOOR_SHARE = 0.01
+_MIN_FLOOR_DEPTH_DB = 25.0  # a release falls at least so far below loud notes
 
 _SILENCE_RANGE_DB = (
     -120.0,
@@ -38,6 +44,7 @@ class Style:
     soft_db: float = -25.0  # peak at velocity 1
     loud_db: float = -5.0  # peak at velocity 127
     max_db: float = -5.0  # the loudest the voice has heard
+    floor_db: float = -60.0  # the softest pitched sound the voice knows
     silence_db: float = -80.0
     vibrato_rate_hz: float = 5.5
     vibrato_depth_cents: float = 0.0
@@ -85,6 +92,11 @@ def settle_silence(statistics: personality_pb2.Statistics) -> float:
     return silence_db if statistics.silence_loudness_db < 0 else _SILENCE_RANGE_DB[1]
 
 
+def settle_floor(statistics: personality_pb2.Statistics) -> float:
+    """Loudness in dB below which the voice is not asked for pitched sound."""
+    return _levels(statistics)["floor_db"]
+
+
 def _manner(statistics: personality_pb2.Statistics) -> dict[str, float]:
     shape = statistics.note_shape
     if shape.note_count < 1:
@@ -127,11 +139,17 @@ def _levels(statistics: personality_pb2.Statistics) -> dict[str, float]:
         soft_db, loud_db = quantiles[last // 10], quantiles[last - last // 10]
     loud_db = _within(loud_db, -70.0, 30.0, plain.loud_db)
     soft_db = _within(soft_db, -79.0, loud_db, plain.soft_db)
+    silence_db = settle_silence(statistics)
+    known_db = (
+        float(np.quantile(quantiles, _FLOOR_SHARE)) if quantiles else plain.floor_db
+    )
+    floor_db = max(min(known_db, loud_db - _MIN_FLOOR_DEPTH_DB), silence_db)
     return {
         "soft_db": min(soft_db, loud_db - MIN_VELOCITY_RANGE_DB),
         "loud_db": loud_db,
         "max_db": max([loud_db, *quantiles[-1:]]),
-        "silence_db": settle_silence(statistics),
+        "floor_db": floor_db,
+        "silence_db": silence_db,
     }
 
 

@@ -20,7 +20,7 @@ from amadeus.errors import ConfigError, RecordingError
 from amadeus.features.types import Features
 from amadeus.features.voicing import voiced_mask
 from amadeus.play.notation import Controls
-from amadeus.play.style import finite_quantiles, settle_silence
+from amadeus.play.style import finite_quantiles, settle_floor, settle_silence
 from amadeus.v1 import personality_pb2, profiles_pb2
 
 MIN_VOICED_S = 0.1  # less pitch than this is no melody
@@ -76,10 +76,10 @@ def map_features(
     shift = 12 * octaves + player_profile.pitch_shift_semitones
     f0_hz = features.f0_hz * np.exp2(shift / 12)
     f0_hz = np.clip(f0_hz, 1.0, 0.49 * spec.sample_rate)
-    sounding = voiced & (loudness_db > silence_db)
+    floor_db = np.where(voiced, settle_floor(statistics), silence_db)
     controls = Controls(
-        np.where(sounding, f0_hz, -f0_hz).astype(np.float32)[1:],
-        np.maximum(loudness_db, silence_db).astype(np.float32)[1:],
+        np.where(voiced, f0_hz, -f0_hz).astype(np.float32)[1:],
+        np.maximum(loudness_db, floor_db).astype(np.float32)[1:],
     )
     return Transfer(controls, octaves)
 

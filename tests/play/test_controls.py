@@ -12,6 +12,7 @@ from tests.play.instrument import SPEC, learned
 
 STRAIGHT = learned(vibrato_rate_hz=0)  # no vibrato, so that pitch can be read exactly
 SILENCE_DB = -80.0
+FLOOR_DB = -59.6  # the hundredth part of the learned loudness quantiles
 FIRM = Note(0.0, 1.0, 60, 100)
 
 
@@ -238,15 +239,25 @@ def test_a_struck_instrument_dies_away():
 
 def test_the_release_falls_steadily_at_the_learned_pace():
     line = play_line(FIRM)
-    tail = line.loudness_db[frames(1.0, 1.3)].astype(float)
+    tail = line.loudness_db[frames(1.0, 1.2)].astype(float)
     assert_allclose(np.diff(tail), -40 / 0.3 / SPEC.frame_rate, rtol=1e-4)
     after = line.loudness_db[frames(1.0, len(line.f0_hz) / SPEC.frame_rate)]
     assert (np.diff(after) <= 0).all()
 
 
-def test_the_release_keeps_its_pitch_until_it_is_inaudible():
+def test_the_release_keeps_its_pitch_down_to_the_softest_the_voice_knows():
     line = play_line(FIRM)
-    assert_array_equal(line.f0_hz > 0, line.loudness_db > SILENCE_DB)
+    voiced = line.f0_hz > 0
+    assert line.loudness_db[voiced].min() == pytest.approx(FLOOR_DB, abs=1.5)
+    assert line.loudness_db[voiced].min() >= FLOOR_DB
+    assert (line.loudness_db[~voiced] == SILENCE_DB).all()
+
+
+def test_a_voice_that_knows_only_loud_sound_still_releases():
+    narrow = learned()
+    narrow.loudness_quantiles_db[:] = [-24, -20]
+    line = play_line(FIRM, statistics=narrow)
+    assert line.loudness_db[line.f0_hz > 0].min() == pytest.approx(-22 - 25, abs=1.5)
 
 
 def length_s(line):
@@ -284,11 +295,16 @@ def test_a_short_note_is_heard_although_the_instrument_is_slow():
 def test_the_loudness_knob_moves_sound_and_leaves_silence():
     line = play_line(Note(0.5, 1, 60, 100))
     louder = play_line(Note(0.5, 1, 60, 100), loudness_offset_db=6)
-    sounding = line.f0_hz > 0
-    assert_allclose(
-        louder.loudness_db[sounding], line.loudness_db[sounding] + 6, atol=1e-4
-    )
-    assert_array_equal(louder.loudness_db[~sounding], line.loudness_db[~sounding])
+    held, rest = frames(0.5, 1), frames(0, 0.5)
+    assert_allclose(louder.loudness_db[held], line.loudness_db[held] + 6, atol=1e-4)
+    assert (louder.loudness_db[rest] == SILENCE_DB).all()
+
+
+def test_the_loudness_knob_never_silences_a_note():
+    line = play_line(Note(0, 1, 60, 100), loudness_offset_db=-40)
+    held = line.loudness_db[frames(0.1, 1)]
+    assert_allclose(held, FLOOR_DB, atol=0.1)
+    assert (line.f0_hz[frames(0.1, 1)] > 0).all()
 
 
 def test_expression_fades_and_volume_sets_the_level():
@@ -470,6 +486,6 @@ def test_any_score_becomes_controls_a_voice_can_play(
         assert line.f0_hz.dtype == line.loudness_db.dtype == np.float32
         assert line.f0_hz.shape == line.loudness_db.shape
         assert line.loudness_db.max() <= ceiling_db + 1e-4
-        assert line.loudness_db.min() >= SILENCE_DB
+        assert ((line.loudness_db == SILENCE_DB) == (line.f0_hz < 0)).all()
         assert (np.abs(line.f0_hz) >= 8 - 1e-6).all()
         assert len(line.f0_hz) >= end_frame

@@ -89,3 +89,17 @@ def test_knobs_scale_what_was_learned():
     assert style.attack_scale == 2
     assert style.release_s == pytest.approx(0.9)
     assert style.vibrato_scale == 0.5
+
+
+def test_the_floor_is_the_softest_hundredth_of_what_was_learned():
+    statistics = personality_pb2.Statistics(
+        loudness_quantiles_db=np.linspace(-50, 0, 101)
+    )
+    assert settle(statistics).floor_db == pytest.approx(-49.5)
+
+
+def test_the_floor_leaves_room_for_a_release_and_is_above_silence():
+    loud = personality_pb2.Statistics(loudness_quantiles_db=[-3, 0])
+    assert settle(loud).floor_db <= settle(loud).loud_db - 25
+    soft = personality_pb2.Statistics(loudness_quantiles_db=[-79, -70])
+    assert settle(soft).floor_db >= settle(soft).silence_db
