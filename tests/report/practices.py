@@ -112,7 +112,7 @@ def make_sound(f0_hz, level, rng, *, n_harmonics=12, noise=0.003):
     return (sound + noise * rng.standard_normal(len(sound))).astype(np.float32)
 
 
-def write_example(folder, number, rng, *, name, seconds=6.0, midi=(45, 48, 52, 57)):
+def write_example(folder, number, rng, *, name, seconds=2.0, midi=(45, 48, 52, 57)):
     n_frames = int(seconds * FRAME_RATE)
     note = np.arange(n_frames) * len(midi) // n_frames
     within = (np.arange(n_frames) % (n_frames // len(midi))) / (n_frames // len(midi))
@@ -137,12 +137,17 @@ def write_example(folder, number, rng, *, name, seconds=6.0, midi=(45, 48, 52, 5
     )
 
 
-def write_artifacts(path, artifacts, rng, *, names=("takes/suite.wav",)):
+def write_artifacts(path, artifacts, rng, *, names=("takes/suite.wav",), seconds=2.0):
     """Writes what the evaluator and the transform leave, and where they lie."""
     for number, name in enumerate(names):
         midi = tuple(m + 2 * number for m in (45, 48, 52, 57))
         write_example(
-            artifacts / "evaluation" / "examples", number, rng, name=name, midi=midi
+            artifacts / "evaluation" / "examples",
+            number,
+            rng,
+            name=name,
+            midi=midi,
+            seconds=seconds,
         )
     statistics = personality_pb2.Statistics(
         sounding_duration_s=611.0,
@@ -179,12 +184,12 @@ def write_artifacts(path, artifacts, rng, *, names=("takes/suite.wav",)):
 
 
 def make_whole_practice(
-    deu, artifacts, rng, *, names=("takes/suite.wav",), blessed=True
+    deu, artifacts, rng, *, names=("takes/suite.wav",), blessed=True, seconds=2.0
 ):
     recordings = [f"/music/cello/{name}" for name in names]
     path = make_practice(deu, recordings=recordings)
     journal = Scribe(path)
     write_training(journal)
     write_end(journal, blessed=blessed)
-    write_artifacts(path, artifacts, rng, names=names)
+    write_artifacts(path, artifacts, rng, names=names, seconds=seconds)
     return path
