@@ -22,7 +22,7 @@ from amadeus.v1 import profiles_pb2
 MIN_PITCHED_S = 1.0
 ENOUGH_S = 60.0  # less than a minute teaches a voice, but leaves notes out
 
-_EXCERPT_S = 6.0
+_EXCERPT_S = 4.0
 _UNTOLD_DURATION_S = 60.0  # of a file that does not say how long it is
 
 
@@ -43,15 +43,16 @@ def listen(
     Raises:
       RecordingError: A file cannot be read.
     """
-    durations_s = [decode.probe(path).duration_s or math.nan for path in paths]
+    infos = [decode.probe(path) for path in paths]
+    durations_s = [info.duration_s or math.nan for info in infos]
     plan = _plan(durations_s, limit_s)
     tracker = extract.make_tracker(profile)
     takes = []
-    for path, duration_s, excerpts in zip(paths, durations_s, plan, strict=True):
+    for path, info, excerpts in zip(paths, infos, plan, strict=True):
         if excerpts is None or excerpts:
             take = hear_take(
                 Path(path),
-                duration_s=duration_s,
+                info=info,
                 excerpts=excerpts,
                 profile=profile,
                 tracker=tracker,

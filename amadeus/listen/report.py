@@ -42,14 +42,15 @@ class TakeReport:
       path: Where it lies.
       duration_s: Of the whole file.
       heard_s: Listened to; less than `duration_s` when only a sample was.
-      sounding_s: Not silent, of what was heard.
+      silent_s: Silence that is left out, of what was heard.
+      sounding_s: Loud enough to be judged, of what was heard.
       pitched_s: With a confident pitch, of what was heard.
       lowest_midi, highest_midi: Pitch range, 2nd and 98th percentile, fractional MIDI notes.
       soft_db, loud_db: Loudness of soft and loud notes, 10th and 90th percentile over note peaks, in dB.
       polyphonic_share: Of the tonal frames, with strong partials of more than one note.
       steady_share: Of the pitched frames, with a pitch that rests or swings around one that rests.
       snr_db: Sound above the background.
-      decay_60db_s: Time that sound takes to fall by 60 dB after its quickest endings.
+      decay_60db_s: Time that partials take to fall by 60 dB at their quicker endings.
       clipped_share: Of the samples, flat at the ceiling.
       bandwidth_hz: Frequency above which a steep edge leaves nothing; NaN without such an edge.
       peak: Largest magnitude, 1 is full scale.
@@ -59,6 +60,7 @@ class TakeReport:
     path: str
     duration_s: float
     heard_s: float
+    silent_s: float
     sounding_s: float
     pitched_s: float
     lowest_midi: float

@@ -13,7 +13,8 @@ from amadeus.features import extract
 from amadeus.features.notes import detect_notes
 from amadeus.features.types import PitchTracker
 from amadeus.features.voicing import voiced_mask
-from amadeus.listen import levels, spectra
+from amadeus.listen import spectra
+from amadeus.listen.clipping import ClippingMeter
 from amadeus.listen.report import TakeReport
 from amadeus.listen.steadiness import steady_mask
 from amadeus.personality import profiles
@@ -29,6 +30,8 @@ Fitted on 56 recordings of solo cello, flute, saxophone and voice, an orchestra,
 solos: one note stays below -15 dB in the median frame, two equal notes lie above -6 dB.
 """
 
+_ENOUGH_ENDINGS = 8
+_QUICK_PERCENT = 25  # of endings: others fade because the player lets them
 _SAMPLED_SAME_S = 0.5  # a file heard to within this of its length was heard whole
 _EDGE_DB = (-70.0, -85.0)
 _EDGE_WIDTH_SHARE = (
@@ -45,8 +48,9 @@ class Excerpt(NamedTuple):
 
 
 class _Heard(NamedTuple):
-    """Arrays of one passage; all but `level_db` on the frames of the voice's clock or of `spectra`."""
+    """What one passage told."""
 
+    n_samples: int
     n_frames: int
     pitched_midi: np.ndarray
     n_steady: int
@@ -54,14 +58,14 @@ class _Heard(NamedTuple):
     foreign_share: np.ndarray
     background_power: float
     sound_power: float
-    level_db: np.ndarray
+    partial_decays_s: np.ndarray
     spectrum: np.ndarray  # sum over sounding frames, at the voice's rate
 
 
 def hear_take(
     path: Path,
     *,
-    duration_s: float,
+    info: decode.AudioInfo,
     excerpts: list[Excerpt] | None,
     profile: profiles_pb2.LearnerProfile,
     tracker: PitchTracker,
@@ -70,7 +74,7 @@ def hear_take(
 
     Args:
       path: A sound file.
-      duration_s: Its length; NaN if it does not say.
+      info: What `probe` says of it.
       excerpts: What to hear of it; None means all of it.
       profile: Complete.
       tracker: Made from `profile`.
@@ -79,17 +83,18 @@ def hear_take(
       RecordingError: It cannot be read.
     """
     rate = profile.sample_rate
-    meter = levels.ClippingMeter()
+    meter = ClippingMeter(sample_rate=info.sample_rate)
     n_samples, heard = 0, []
-    for blocks in _parts(path, excerpts, rate, meter):
+    for blocks in _parts(path, info, excerpts, rate, meter):
         counted = _Counter(blocks)
         for passage in split_passages(counted, sample_rate=rate):
             heard.append(_hear(passage, profile, tracker))
         n_samples += counted.n_samples
     heard_s = n_samples / rate
-    is_whole = excerpts is None or not duration_s > heard_s + _SAMPLED_SAME_S
+    told_s = info.duration_s or heard_s
+    is_whole = excerpts is None or told_s <= heard_s + _SAMPLED_SAME_S
     return _summarise(
-        path, heard_s if is_whole else duration_s, heard_s, heard, meter, profile
+        path, heard_s if is_whole else told_s, heard_s, heard, meter, profile
     )
 
 
@@ -106,9 +111,10 @@ class _Counter:
 
 def _parts(
     path: Path,
+    info: decode.AudioInfo,
     excerpts: list[Excerpt] | None,
     sample_rate: int,
-    meter: levels.ClippingMeter,
+    meter: ClippingMeter,
 ) -> Iterator[Iterator[np.ndarray]]:
     if excerpts is None:
         for block in decode.stream_channels(path):
@@ -117,10 +123,15 @@ def _parts(
         return
     for offset_s, duration_s in excerpts:
         audio = decode.read_excerpt(
-            path, sample_rate=sample_rate, offset_s=offset_s, duration_s=duration_s
+            path,
+            sample_rate=info.sample_rate,  # resampling would bend what was cut flat
+            offset_s=offset_s,
+            duration_s=duration_s,
         )
         meter.add(audio[:, None])
-        yield iter([audio])
+        yield iter(
+            [write.resample(audio, from_rate=info.sample_rate, to_rate=sample_rate)]
+        )
 
 
 def _hear(
@@ -152,6 +163,7 @@ def _hear(
     )
     f0_hz = features.f0_hz[np.minimum(at, len(voiced) - 1)]
     return _Heard(
+        n_samples=len(passage.audio),
         n_frames=int(np.count_nonzero(loud)),
         pitched_midi=69 + 12 * np.log2(features.f0_hz[pitched] / 440),
         n_steady=int(np.count_nonzero(steady & pitched)),
@@ -159,7 +171,7 @@ def _hear(
         foreign_share=spectra.foreign_share(power[sounding], f0_hz[sounding]),
         background_power=spectra.background_power(power),
         sound_power=float(np.mean(total[sounding])) if sounding.any() else 0.0,
-        level_db=levels.level_db(passage.audio, sample_rate=spec.sample_rate),
+        partial_decays_s=spectra.partial_decays_s(power),
         spectrum=_long_spectrum(passage.audio),
     )
 
@@ -175,20 +187,21 @@ def _summarise(
     duration_s: float,
     heard_s: float,
     heard: list[_Heard],
-    meter: levels.ClippingMeter,
+    meter: ClippingMeter,
     profile: profiles_pb2.LearnerProfile,
 ) -> TakeReport:
     pitched_midi = _join([part.pitched_midi for part in heard])
     peaks_db = _join([part.note_peaks_db for part in heard])
     foreign = _join([part.foreign_share for part in heard])
     foreign = foreign[~np.isnan(foreign)]
-    level = _join([part.level_db for part in heard])
+    decays_s = _join([part.partial_decays_s for part in heard])
     n_pitched = len(pitched_midi)
     return TakeReport(
         name=path.name,
         path=str(path),
         duration_s=duration_s,
         heard_s=heard_s,
+        silent_s=heard_s - sum(part.n_samples for part in heard) / profile.sample_rate,
         sounding_s=sum(part.n_frames for part in heard) / profile.frame_rate,
         pitched_s=n_pitched / profile.frame_rate,
         lowest_midi=_percentile(pitched_midi, 2),
@@ -200,7 +213,7 @@ def _summarise(
         if n_pitched
         else math.nan,
         snr_db=_snr_db(heard),
-        decay_60db_s=3 * levels.quick_drop_s(level, loud_db=_percentile(level, 90)),
+        decay_60db_s=_decay_60db_s(decays_s),
         clipped_share=meter.share(),
         bandwidth_hz=_bandwidth_hz(heard, profile.sample_rate),
         peak=meter.peak,
@@ -210,10 +223,16 @@ def _summarise(
 def _snr_db(heard: list[_Heard]) -> float:
     if not heard:
         return math.nan
-    lengths = np.array([len(part.level_db) for part in heard]) + 1.0
+    lengths = np.array([part.n_samples for part in heard])
     sound = np.average([part.sound_power for part in heard], weights=lengths)
     background = np.average([part.background_power for part in heard], weights=lengths)
     return 10 * math.log10(max(sound, 1e-20) / max(background, 1e-20))
+
+
+def _decay_60db_s(decays_s: np.ndarray) -> float:
+    if len(decays_s) < _ENOUGH_ENDINGS:
+        return math.nan
+    return 3 * float(np.percentile(decays_s, _QUICK_PERCENT))
 
 
 def _bandwidth_hz(heard: list[_Heard], sample_rate: int) -> float:

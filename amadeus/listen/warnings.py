@@ -18,7 +18,7 @@ SPEECH_PITCHED_SHARE = 0.92  # consonants take the rest
 SPEECH_HIGHEST_MIDI = 72.0
 SNR_DB = 20.0  # 29 to 66, fluttered saxophone 16 to 24 : as mixed
 CLIPPED_SHARE = 1e-4  # 0 : 0.0003 where only the loudest peaks are cut
-SOUNDING_SHARE = 0.3
+SILENT_SHARE = 0.5
 SHORT_PITCHED_S = 0.5
 
 
@@ -94,11 +94,11 @@ def _about_sound(take: TakeReport) -> Iterator[tuple]:
             f"{take.clipped_share:.2%} of the samples are cut flat at {take.peak:.2f} of full scale: record softer",
             {"clipped_share": take.clipped_share, "peak": take.peak},
         )
-    if take.sounding_s < SOUNDING_SHARE * take.heard_s:
+    if take.silent_s > SILENT_SHARE * take.heard_s:
         yield (
             "silence",
-            f"{1 - take.sounding_s / take.heard_s:.0%} of {take.heard_s:.1f} s is silence, which is left out",
-            {"silent_share": 1 - take.sounding_s / take.heard_s},
+            f"{take.silent_s / take.heard_s:.0%} of {take.heard_s:.1f} s is silence, which is left out",
+            {"silent_share": take.silent_s / take.heard_s},
         )
 
 

@@ -1,0 +1,43 @@
+"""What single samples tell of a take: its peak, and clipping."""
+
+import numpy as np
+
+_FLAT = 1e-6  # cut samples are equal; averaging channels may leave this
+_RUN_S = (
+    1 / 8_000
+)  # the crest of an uncut note falls by several steps of 16 bit in this time
+_CEILING = 0.98  # of the take's peak
+_LOUD_ENOUGH = 0.25  # full scale 1: softer takes are not clipped by anything known
+
+
+class ClippingMeter:
+    """Counts samples that stand still at the ceiling of a take, as clipped ones do."""
+
+    def __init__(self, *, sample_rate: int) -> None:
+        self._n_run = max(3, round(_RUN_S * sample_rate))
+        self.peak = 0.0
+        self._n_samples = 0
+        self._n_flat_by_magnitude = np.zeros(4_001, np.int64)  # bins of 0.001
+
+    def add(self, block: np.ndarray) -> None:
+        """Hears a block as it was decoded. Shape [n_samples, n_channels]."""
+        self.peak = max(self.peak, float(np.max(np.abs(block), initial=0.0)))
+        self._n_samples += block.size
+        if len(block) < self._n_run:
+            return
+        steps = np.abs(np.diff(block, axis=0)) < _FLAT
+        windows = np.lib.stride_tricks.sliding_window_view(steps, self._n_run - 1, 0)
+        starts = windows.all(axis=-1)  # of runs that stand still
+        flat = np.zeros(block.shape, bool)
+        for shift in range(self._n_run):
+            flat[shift : shift + len(starts)] |= starts
+        magnitudes = np.abs(block[flat]) * 1_000
+        bins = np.minimum(np.asarray(magnitudes, int), 4_000)
+        self._n_flat_by_magnitude += np.bincount(bins, minlength=4_001)
+
+    def share(self) -> float:
+        """Returns the share of samples that are clipped."""
+        if self.peak < _LOUD_ENOUGH:
+            return 0.0
+        ceiling = int(_CEILING * min(self.peak, 4.0) * 1_000)
+        return float(self._n_flat_by_magnitude[ceiling:].sum() / self._n_samples)
