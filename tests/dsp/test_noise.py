@@ -54,6 +54,16 @@ def test_seeds_do_not_sound_alike():
         assert np.abs(cross).max() < 7 * N_SAMPLES**0.5 / 3
 
 
+def test_seeds_that_hash_alike_share_no_values():
+    # of 20,000 seeds these two have the closest keys: 7 apart
+    one, other = draw(10_612, 3_783).astype(np.float64)
+    spectra = np.fft.rfft([one, other])
+    cross = np.fft.irfft(spectra[0] * np.conj(spectra[1]))
+    assert np.abs(cross).max() < 7 * N_SAMPLES**0.5 / 3
+    n_common = len(np.intersect1d(one, other))  # by chance: n**2 / 2**24
+    assert n_common < 2 * N_SAMPLES**2 / 2**24
+
+
 def test_noise_depends_on_the_number_of_the_sample_only():
     whole = draw(3, 4, n_samples=1_000)
     assert_array_equal(draw(3, first_sample=700, n_samples=300)[0], whole[0, 700:])
