@@ -9,10 +9,9 @@ import numpy as np
 
 from amadeus.play.style import Style
 
+# Of a note: attacks learned from long notes must not swallow short ones.
+MAX_ATTACK_SHARE = 1 / 3
 SLUR_DIP_DB = 1.5  # the breath of a slur
-MAX_ATTACK_SHARE = (
-    1 / 3
-)  # of a note: attacks learned from long notes must not swallow short ones
 RELEASE_DB = 40.0  # what `release_s` is measured over
 MAX_FADE_DB = 12.0  # a sustained instrument holds a long note: medians of short ones say little of it
 

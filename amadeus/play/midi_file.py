@@ -55,19 +55,16 @@ class _Clock:
             division < 0
         ):  # SMPTE: frames per second, negated, in the high byte; ticks per frame in the low
             frame_rate = 30_000 / 1001 if division >> 8 == -29 else -(division >> 8)
-            self._ticks, self._per_tick_s = (
-                np.zeros(1),
-                np.array([1 / (frame_rate * max(division & 0xFF, 1))]),
-            )
+            ticks_per_s = frame_rate * max(division & 0xFF, 1)
+            self._ticks, self._per_tick_s = np.zeros(1), np.array([1 / ticks_per_s])
         else:
             tempos = [(0, DEFAULT_TEMPO)]
             tempos += [
                 (tick, m.tempo) for tick, _, m in ticked if m.type == "set_tempo"
             ]
             self._ticks = np.array([tick for tick, _ in tempos], np.float64)
-            self._per_tick_s = (
-                np.array([tempo for _, tempo in tempos]) * 1e-6 / division
-            )
+            per_beat_s = 1e-6 * np.array([tempo for _, tempo in tempos])
+            self._per_tick_s = per_beat_s / division
         spans_s = np.diff(self._ticks) * self._per_tick_s[:-1]
         self._starts_s = np.concatenate([[0.0], np.cumsum(spans_s)])
 

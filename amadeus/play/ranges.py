@@ -7,9 +7,8 @@ import numpy as np
 from amadeus.play.notation import Note
 from amadeus.play.style import Style
 
-RANGE_MARGIN_SEMITONES = (
-    0.5  # a note this far outside the learned range still counts as inside
-)
+# Notes this far outside the learned range still count as inside.
+RANGE_MARGIN_SEMITONES = 1.0
 
 
 def range_notices(notes: Sequence[Note], style: Style, shift: float) -> list[str]:

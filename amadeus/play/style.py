@@ -13,18 +13,20 @@ import numpy as np
 from amadeus.v1 import personality_pb2, profiles_pb2
 
 MIN_VELOCITY_RANGE_DB = 6.0  # a practice at one dynamic still answers to velocity
-STRUCK_SLOPE_DB_PER_S = (
-    -10.0
-)  # notes that fade faster are struck or plucked, never slurred
+
+# Notes that fade faster are struck or plucked, never slurred.
+STRUCK_SLOPE_DB_PER_S = -10.0
 
 # A network taught nothing about pitch below this share of its frames may grow loud again there.
 _FLOOR_SHARE = 0.01
 _MIN_FLOOR_DEPTH_DB = 25.0  # a release falls at least so far below loud notes
+_MIN_SOFT_DEPTH_DB = 10.0  # and so far below soft ones
 
-_SILENCE_RANGE_DB = (
-    -120.0,
-    -80.0,
-)  # features end at -80 dB, the voice hears nothing new below
+# Of a tracker's frames this share lies at either end by mistake, an octave off.
+_PITCH_SLIP_SHARE = 0.01
+
+# Features end at -80 dB: the voice has heard nothing below.
+_SILENCE_RANGE_DB = (-120.0, -80.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +71,12 @@ def settle_style(
       statistics: Of the practice; any field may be missing.
       player_profile: Complete.
     """
-    learned = Style(
-        **_levels(statistics), **_pitch_range(statistics), **_manner(statistics)
-    )
+    learned = Style(**_levels(statistics), **_manner(statistics))
+    low_midi, high_midi = settle_pitch_range(statistics) or (None, None)
     return replace(
         learned,
+        low_midi=low_midi,
+        high_midi=high_midi,
         attack_scale=player_profile.attack_scale,
         release_s=learned.release_s * player_profile.release_scale,
         vibrato_scale=player_profile.vibrato_scale,
@@ -84,6 +87,18 @@ def finite_quantiles(quantiles: Iterable[float]) -> list[float]:
     """Quantiles as a rising list of floats; empty where any is no number."""
     values = [float(value) for value in quantiles]
     return sorted(values) if all(map(math.isfinite, values)) else []
+
+
+def settle_pitch_range(
+    statistics: personality_pb2.Statistics,
+) -> tuple[float, float] | None:
+    """The learned range in MIDI note numbers; None where nothing was learned."""
+    quantiles = finite_quantiles(statistics.pitch_quantiles_midi)
+    if not quantiles:
+        return None
+    shares = [_PITCH_SLIP_SHARE, 1 - _PITCH_SLIP_SHARE]
+    low_midi, high_midi = np.quantile(quantiles, shares)
+    return float(low_midi), float(high_midi)
 
 
 def settle_silence(statistics: personality_pb2.Statistics) -> float:
@@ -140,22 +155,19 @@ def _levels(statistics: personality_pb2.Statistics) -> dict[str, float]:
     loud_db = _within(loud_db, -70.0, 30.0, plain.loud_db)
     soft_db = _within(soft_db, -79.0, loud_db, plain.soft_db)
     silence_db = settle_silence(statistics)
-    known_db = (
-        float(np.quantile(quantiles, _FLOOR_SHARE)) if quantiles else plain.floor_db
-    )
-    floor_db = max(min(known_db, loud_db - _MIN_FLOOR_DEPTH_DB), silence_db)
+    soft_db = min(soft_db, loud_db - MIN_VELOCITY_RANGE_DB)
+    floor_db = min(loud_db - _MIN_FLOOR_DEPTH_DB, soft_db - _MIN_SOFT_DEPTH_DB)
+    if quantiles:
+        floor_db = min(floor_db, float(np.quantile(quantiles, _FLOOR_SHARE)))
+    else:
+        floor_db = min(floor_db, plain.floor_db)
     return {
-        "soft_db": min(soft_db, loud_db - MIN_VELOCITY_RANGE_DB),
+        "soft_db": soft_db,
         "loud_db": loud_db,
         "max_db": max([loud_db, *quantiles[-1:]]),
-        "floor_db": floor_db,
+        "floor_db": max(floor_db, silence_db),
         "silence_db": silence_db,
     }
-
-
-def _pitch_range(statistics: personality_pb2.Statistics) -> dict[str, float]:
-    quantiles = finite_quantiles(statistics.pitch_quantiles_midi)
-    return {"low_midi": quantiles[0], "high_midi": quantiles[-1]} if quantiles else {}
 
 
 def _within(value: float, low: float, high: float, otherwise: float) -> float:

@@ -20,7 +20,12 @@ from amadeus.errors import ConfigError, RecordingError
 from amadeus.features.types import Features
 from amadeus.features.voicing import voiced_mask
 from amadeus.play.notation import Controls
-from amadeus.play.style import finite_quantiles, settle_floor, settle_silence
+from amadeus.play.style import (
+    finite_quantiles,
+    settle_floor,
+    settle_pitch_range,
+    settle_silence,
+)
 from amadeus.v1 import personality_pb2, profiles_pb2
 
 MIN_VOICED_S = 0.1  # less pitch than this is no melody
@@ -104,10 +109,10 @@ def _choose_octaves(
                 f"octave={octave} is out of range: choose auto or {-MAX_OCTAVES} to {MAX_OCTAVES}."
             )
         return int(octave)
-    learned = finite_quantiles(statistics.pitch_quantiles_midi)
-    if not learned:
+    learned_range = settle_pitch_range(statistics)
+    if learned_range is None:
         return 0
-    low, high = learned[0], learned[-1]
+    low, high = learned_range
 
     def cost(octaves: int) -> tuple[float, float, int]:
         median_outside = _outside(np.median(pitch_midi) + 12 * octaves, low, high)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from amadeus.personality import profiles
-from amadeus.play.style import Style, settle_silence, settle_style
+from amadeus.play.style import Style, settle_pitch_range, settle_silence, settle_style
 from amadeus.v1 import personality_pb2
 from tests.play.instrument import learned
 
@@ -26,7 +26,8 @@ def test_what_was_learned_is_what_is_played():
     assert style.decay_depth_db == shape.decay_depth_db
     assert style.release_s == pytest.approx(shape.release_duration_s)
     assert (style.soft_db, style.loud_db) == (-42, -22)
-    assert (style.low_midi, style.high_midi, style.max_db) == (36, 84, -20)
+    assert style.max_db == -20
+    assert (style.low_midi, style.high_midi) == pytest.approx((36.48, 83.52))
     assert style.vibrato_depth_cents == 20
 
 
@@ -79,6 +80,17 @@ def test_silence_is_silent_however_noisy_the_practice(learned_db, played_db):
     assert settle_silence(statistics) == played_db
 
 
+def test_slips_of_the_tracker_do_not_widen_the_pitch_range():
+    quantiles = [20, *np.linspace(48, 60, 99), 110]
+    statistics = personality_pb2.Statistics(pitch_quantiles_midi=quantiles)
+    assert settle_pitch_range(statistics) == pytest.approx((48, 60))
+
+
+def test_the_softest_note_is_above_the_floor():
+    soft = learned(soft_loudness_db=-60, loud_loudness_db=-20)
+    assert settle(soft).floor_db <= settle(soft).soft_db - 10
+
+
 def test_a_fading_instrument_is_struck():
     assert settle(learned(sustain_slope_db_per_s=-30)).is_struck
     assert not settle(learned(sustain_slope_db_per_s=-3)).is_struck
@@ -92,10 +104,9 @@ def test_knobs_scale_what_was_learned():
 
 
 def test_the_floor_is_the_softest_hundredth_of_what_was_learned():
-    statistics = personality_pb2.Statistics(
-        loudness_quantiles_db=np.linspace(-50, 0, 101)
-    )
-    assert settle(statistics).floor_db == pytest.approx(-49.5)
+    statistics = learned()
+    statistics.loudness_quantiles_db[:] = np.linspace(-70, 0, 101)
+    assert settle(statistics).floor_db == pytest.approx(-69.3)
 
 
 def test_the_floor_leaves_room_for_a_release_and_is_above_silence():
