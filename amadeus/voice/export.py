@@ -55,7 +55,7 @@ def read_weights(voice_path: str | Path) -> dict[str, np.ndarray]:
         return {
             key.removesuffix(_VARIABLE_SUFFIX): reader.get_tensor(key) for key in keys
         }
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    except (tf.errors.OpError, ValueError, LookupError, RuntimeError) as error:
         raise VoiceError(
             f"the voice in {voice_path} is missing or damaged: its weights cannot be read; practise again or name "
             "another voice."

@@ -20,6 +20,8 @@ from amadeus.v1 import personality_pb2
 from amadeus.voice.decoder import Controls
 
 _SIGNATURES = ("perform", "render", "controls")
+# what TensorFlow raises on damaged files, as found by damaging them
+_LOAD_ERRORS = (OSError, ValueError, LookupError, AttributeError, RuntimeError)
 
 
 class Block(NamedTuple):
@@ -66,9 +68,7 @@ class Voice:
         try:
             loaded = tf.saved_model.load(str(path))
             voice = cls(personality, dict(loaded.signatures))
-        except (
-            tf.errors.OpError, OSError, ValueError, KeyError, AttributeError, RuntimeError
-        ) as error:  # fmt: skip
+        except (*_LOAD_ERRORS, tf.errors.OpError) as error:
             raise VoiceError(
                 f"the voice in {path} is damaged or foreign ({_first_line(error)}); practise again or name another."
             ) from error

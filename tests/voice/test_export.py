@@ -1,0 +1,180 @@
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.testing import assert_allclose, assert_array_equal
+from tensorflow.core.protobuf import saved_model_pb2
+
+from amadeus.errors import ConfigError, VoiceError
+from amadeus.v1 import personality_pb2
+from amadeus.voice import export
+from amadeus.voice.model import VoiceModel
+from amadeus.voice.player import Voice
+
+HOP = 160
+
+# Loads a voice with nothing of ours and plays a frame.
+STRANGER = """
+import sys, tensorflow as tf
+voice = tf.saved_model.load(sys.argv[1])
+play = voice.signatures["serving_default"]
+n_state = play.structured_input_signature[1]["state"].shape[-1]
+block = play(f0_hz=tf.fill([2, 3], 440.0), loudness_db=tf.fill([2, 3], -20.0), state=tf.zeros([2, n_state]))
+assert block["audio"].shape == (2, 3 * 160) and block["state"].shape == (2, n_state)
+assert float(tf.reduce_max(tf.abs(block["audio"]))) > 0.001
+assert not any(name == "amadeus" or name.startswith("amadeus.") for name in sys.modules)
+"""
+
+
+@pytest.fixture(scope="module")
+def model(profile):
+    model = VoiceModel(profile)
+    rng = np.random.default_rng(7)
+    model.reverb.assign(rng.normal(size=model.reverb.shape) * 0.05)
+    return model
+
+
+@pytest.fixture(scope="module")
+def voice_path(model, profile, tmp_path_factory):
+    path = tmp_path_factory.mktemp("voice") / "1"
+    personality = personality_pb2.Personality(deu="tiny", learner_profile=profile)
+    export.export(model, path, personality)
+    return path
+
+
+@pytest.fixture(scope="module")
+def voice(voice_path):
+    return Voice.load(voice_path)
+
+
+def test_a_voice_plays_in_a_process_that_knows_nothing_of_it(voice_path):
+    subprocess.run([sys.executable, "-c", STRANGER, str(voice_path)], check=True)
+
+
+def test_a_voice_holds_standard_operations_only(voice_path):
+    saved = saved_model_pb2.SavedModel.FromString(
+        (voice_path / "saved_model.pb").read_bytes()
+    )
+    graph = saved.meta_graphs[0].graph_def
+    nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
+    functions = {function.signature.name for function in graph.library.function}
+    operations = {node.op for node in nodes} - functions
+    assert len(operations) > 20
+    assert not [name for name in operations if "PyFunc" in name or "Custom" in name]
+    known = set(tf.raw_ops.__dict__)
+    # argument and result markers and restored variables' internals have no Python name
+    assert {name for name in operations if name not in known} <= {"Placeholder"}
+
+
+def test_signatures_are_those_of_the_contract(voice_path, model, profile):
+    signatures = tf.saved_model.load(str(voice_path)).signatures
+    assert set(signatures) == {"perform", "serving_default", "render", "controls"}
+    inputs = {
+        name: {key: spec.shape for key, spec in s.structured_input_signature[1].items()}
+        for name, s in signatures.items()
+    }
+    frames = {"f0_hz": [None, None], "loudness_db": [None, None]}
+    state = {"state": [None, model.state_size]}
+    assert inputs["perform"] == inputs["serving_default"] == {**frames, **state}
+    assert inputs["render"] == {**frames, "reverb_mix": [None]}
+    assert inputs["controls"] == frames
+    outputs = {name: set(s.structured_outputs) for name, s in signatures.items()}
+    assert outputs["perform"] == {"audio", "state"}
+    assert outputs["render"] == {"audio"}
+    assert outputs["controls"] == {
+        "amplitude",
+        "harmonic_distribution",
+        "noise_magnitudes",
+    }
+
+
+def test_weights_read_from_disk_are_the_models(voice_path, model):
+    weights = export.read_weights(voice_path)
+    assert weights.keys() == model.weights().keys()
+    for name, values in model.weights().items():
+        assert_array_equal(weights[name], values)
+
+
+def test_an_exported_voice_sounds_like_its_model(voice, model, gestures):
+    zeros = tf.zeros([3, model.state_size])
+    dry = tf.function(model.perform, autograph=False)(*gestures, zeros).audio
+    assert_allclose(voice.perform(*gestures).audio, dry, atol=1e-5)
+    wet = model.reverberate(dry, tf.ones([3]))
+    assert_allclose(voice.render(*gestures), wet, atol=1e-5)
+    assert_allclose(voice.render(*gestures, reverb_mix=0.0), dry, atol=1e-5)
+
+
+def test_a_voice_plays_one_row_or_many(voice, gestures):
+    f0_hz, loudness_db = gestures
+    rows = voice.render(f0_hz, loudness_db)
+    assert_allclose(voice.render(f0_hz[1], loudness_db[1]), rows[1], atol=1e-5)
+    controls = voice.controls(f0_hz[1], loudness_db[1])
+    assert [values.shape for values in controls] == [(60, 1), (60, 8), (60, 9)]
+
+
+def test_a_voice_plays_on_from_a_state(voice, gestures):
+    f0_hz, loudness_db = gestures[0][0], gestures[1][0]
+    whole = voice.perform(f0_hz, loudness_db).audio
+    first = voice.perform(f0_hz[:11], loudness_db[:11])
+    second = voice.perform(f0_hz[11:], loudness_db[11:], first.state)
+    assert_allclose(np.concatenate([first.audio, second.audio]), whole, atol=1e-5)
+
+
+def test_a_voice_knows_who_it_is(voice, profile):
+    assert voice.personality.deu == "tiny"
+    assert voice.spec.hop_size == HOP
+    assert voice.personality.learner_profile == profile
+
+
+@pytest.mark.parametrize(
+    ("f0_hz", "loudness_db", "sentence"),
+    [
+        ([440.0, 440.0], [-20.0], "for the same frames"),
+        ([], [], "one at least"),
+        ([440.0, np.nan], [-20.0, -20.0], "f0_hz holds 1 values that are not finite"),
+        ([440.0, 440.0], [-np.inf, np.inf], "loudness_db holds 2 values"),
+    ],
+)
+def test_frames_that_cannot_be_played_are_refused(voice, f0_hz, loudness_db, sentence):
+    f0_hz, loudness_db = np.array(f0_hz), np.array(loudness_db)
+    for play in (voice.render, voice.perform, voice.controls):
+        with pytest.raises(ConfigError, match=sentence):
+            play(f0_hz, loudness_db)
+
+
+def test_a_mix_beyond_the_whole_is_refused(voice):
+    with pytest.raises(ConfigError, match=r"reverb_mix=1\.5 is out of range"):
+        voice.render(np.array([440.0]), np.array([-20.0]), reverb_mix=1.5)
+
+
+def test_a_state_of_another_voice_is_refused(voice):
+    with pytest.raises(ConfigError, match="hand back what the last block returned"):
+        voice.perform(np.array([440.0]), np.array([-20.0]), np.zeros((1, 3)))
+
+
+def test_a_folder_without_a_voice_is_refused(tmp_path):
+    with pytest.raises(VoiceError, match="is not a voice"):
+        Voice.load(tmp_path)
+    with pytest.raises(VoiceError, match="missing or damaged"):
+        export.read_weights(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "victim",
+    [
+        "saved_model.pb",
+        "variables/variables.index",
+        "variables/variables.data-00000-of-00001",
+        "assets.extra/personality.json",
+    ],
+)
+def test_a_damaged_voice_is_refused(voice_path, tmp_path, victim):
+    copy = tmp_path / "voice"
+    shutil.copytree(voice_path, copy)
+    whole = (copy / victim).read_bytes()
+    (copy / victim).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(VoiceError, match="is damaged"):
+        Voice.load(copy)
