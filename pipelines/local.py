@@ -22,6 +22,9 @@ from amadeus.journal import JOURNAL_NAME, Journal, emit
 
 EXIT_FAULT, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
+# TFX warns through absl of its own unfinished parts at every step.
+_CHATTY = {"absl": "ERROR", "apache_beam": "WARNING", "tensorflow": "ERROR"}
+
 _log = logging.getLogger(__name__)
 
 
@@ -112,8 +115,8 @@ def _log_to_stderr() -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         force=True,
     )
-    for chatty in ("absl", "apache_beam", "h5py", "matplotlib"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    for chatty, level in _CHATTY.items():
+        logging.getLogger(chatty).setLevel(level)
 
 
 if __name__ == "__main__":

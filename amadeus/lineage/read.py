@@ -104,9 +104,15 @@ def lineage_of(home: Home, deu: Deu) -> list[GenerationRecord]:
     store = open_store(home, mode=Mode.READONLY)
     if store is None:
         return []
-    personalities = find_personalities(store, deu)
-    newest = {_generation(artifact): artifact for artifact in personalities}
-    return [_record(store, artifact) for _, artifact in sorted(newest.items())]
+    generations = _choose(find_personalities(store, deu))
+    return [_record(store, artifact) for _, artifact in sorted(generations.items())]
+
+
+def _choose(personalities: list[_Artifact]) -> dict[int, _Artifact]:
+    """Takes of each generation the personality that has it now, as it was first recorded."""
+    digests = {_generation(p): _digest(p) for p in personalities}  # the last one wins
+    first = {(_generation(p), _digest(p)): p for p in reversed(personalities)}
+    return {number: first[number, digest] for number, digest in digests.items()}
 
 
 def _record(
@@ -118,7 +124,7 @@ def _record(
     parents = [artifact for artifact in ancestors if artifact.type_id == kind]
     return GenerationRecord(
         generation=_generation(personality),
-        digest=properties["digest"].string_value,
+        digest=_digest(personality),
         parent_digest=properties["parent_digest"].string_value,
         parent_generation=_generation(parents[0]) if parents else None,
         practice=properties["practice"].string_value,
@@ -136,6 +142,10 @@ def _record(
 
 def _generation(personality: _Artifact) -> int:
     return personality.custom_properties["generation"].int_value
+
+
+def _digest(personality: _Artifact) -> str:
+    return personality.custom_properties["digest"].string_value
 
 
 def _ancestors(

@@ -74,6 +74,8 @@ def _count(takes: tuple[TakeRecord, ...]) -> str:
 
 
 def _cost(execution: ExecutionRecord) -> str:
+    if execution.component == "Parent":
+        return "taken as recorded" if execution.cached else "recorded anew"
     if execution.cached:
         return "from the cache"
     if execution.state != "complete":

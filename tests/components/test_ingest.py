@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from amadeus.audio import decode, passages
+from components import records
+from components.audio_example_gen import ingest, takes
+from components.splits import SPLITS
+from tests.components import sounds
+
+RATE = sounds.SAMPLE_RATE
+
+
+@pytest.fixture
+def uris(tmp_path):
+    for split in SPLITS:
+        (tmp_path / split).mkdir()
+    return {split: str(tmp_path / split) for split in SPLITS}
+
+
+def ingest_take(path, uris, splits, *, eval_fraction=0.1):
+    (take,) = takes.gather([str(path)]).takes
+    ingest.write_take(
+        ingest.Assignment(take, frozenset(splits)),
+        split_uris=uris,
+        sample_rate=RATE,
+        eval_fraction=eval_fraction,
+    )
+    return take
+
+
+def read(uris, split):
+    """Offsets and audio of all passages of a split."""
+    examples = [
+        e
+        for path in records.list_files(uris[split])
+        for e in records.read_records(path)
+    ]
+    return [
+        (
+            e.features.feature["offset_samples"].int64_list.value[0],
+            records.floats(e.features.feature["audio"]),
+        )
+        for e in examples
+    ]
+
+
+def sounding(path):
+    blocks = decode.stream(path, sample_rate=RATE)
+    return list(passages.split_passages(blocks, sample_rate=RATE))
+
+
+def test_a_take_goes_whole_to_its_split(tmp_path, uris, rng):
+    audio = np.concatenate(
+        [sounds.notes(rng, seconds=2), np.zeros(3 * RATE), sounds.notes(rng, seconds=1)]
+    )
+    path = sounds.write(tmp_path / "take.wav", audio)
+    take = ingest_take(path, uris, {"eval"})
+    assert read(uris, "train") == []
+    written = read(uris, "eval")
+    assert len(written) == len(sounding(path)) == 2
+    for (offset, part), passage in zip(written, sounding(path), strict=True):
+        assert offset == passage.offset_samples
+        assert_array_equal(part, passage.audio)
+        # what was written is the recording at that offset; 16 bits keep 1/32768
+        assert_allclose(part, audio[offset : offset + len(part)], atol=1e-3)
+    (file,) = records.list_files(uris["eval"])
+    (first, _) = records.read_records(file)
+    feature = first.features.feature
+    assert feature["take"].bytes_list.value == [take.digest.encode()]
+    assert feature["name"].bytes_list.value == [b"take.wav"]
+    assert feature["sample_rate"].int64_list.value == [RATE]
+
+
+@pytest.mark.parametrize("eval_fraction", [0.01, 0.25, 0.5])
+@pytest.mark.parametrize("seconds", [(8,), (3, 5, 2), (0.6, 0.6)])
+def test_a_lone_take_gives_its_end_to_eval(tmp_path, uris, rng, eval_fraction, seconds):
+    gap = np.zeros(2 * RATE)
+    parts = [part for s in seconds for part in (sounds.notes(rng, seconds=s), gap)]
+    path = sounds.write(tmp_path / "take.wav", np.concatenate(parts))
+    ingest_take(path, uris, {"train", "eval"}, eval_fraction=eval_fraction)
+    train, held_out = read(uris, "train"), read(uris, "eval")
+    joined = np.concatenate([audio for _, audio in train + held_out])
+    assert_array_equal(joined, np.concatenate([p.audio for p in sounding(path)]))
+    assert train[-1][0] + len(train[-1][1]) <= held_out[0][0]  # the end, and no overlap
+    n_eval = sum(len(audio) for _, audio in held_out)
+    wanted = max(eval_fraction * len(joined), min(RATE, len(joined) // 2))
+    assert n_eval == pytest.approx(wanted, abs=RATE / 4)  # a sliver may move
+    assert min(len(audio) for _, audio in train + held_out) >= RATE // 4
+
+
+def test_a_silent_take_is_no_record(tmp_path, uris):
+    path = sounds.write(tmp_path / "silence.wav", np.zeros(RATE))
+    ingest_take(path, uris, {"train"})
+    assert read(uris, "train") == []
