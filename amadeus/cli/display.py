@@ -14,7 +14,7 @@ from amadeus.v1.practice_pb2 import PracticeEvent, TrainingProgress
 
 LOG_PERIOD_S = 10.0  # between two lines of progress in a log
 
-STOPPING = "stopping in good order: the checkpoint is being saved (Ctrl-C again ends it at once)"
+STOPPING = "stopping in good order; press Ctrl-C again to end it at once"
 ENDING = "ended at once"
 
 

@@ -106,7 +106,9 @@ class LiveDisplay:
         share = self._share_done(progress)
         bar = Table.grid(padding=(0, 1))
         bar.add_row(
-            ProgressBar(total=1.0, completed=share, width=_CURVE_WIDTH),
+            ProgressBar(
+                total=1.0, completed=share, width=_CURVE_WIDTH, complete_style="cyan"
+            ),
             Text(f"{share:4.0%}"),
             Text(say_time_left(progress), style="dim"),
         )

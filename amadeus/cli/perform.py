@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from amadeus.cli.output import check_output
+from amadeus.cli.quiet import stderr_kept_back
 from amadeus.errors import ConfigError
 from amadeus.home import Deu, Home
 
@@ -76,9 +77,10 @@ def perform(
     settings = profiles.parse_player_settings(player)
     play = _prepare_score if is_score(source_path) else _prepare_audio
     performer = play(source_path, track=track, octave=octave)
-    from amadeus.voice.player import Voice  # TensorFlow
+    with stderr_kept_back():
+        from amadeus.voice.player import Voice  # TensorFlow
 
-    performance = performer(Voice.load(voice_path), settings)
+        performance = performer(Voice.load(voice_path), settings)
     _write(out_path, performance, rate)
 
 

@@ -7,10 +7,13 @@ from amadeus.home import Deu
 from amadeus.listen.text import note_name
 from amadeus.report.session import read_session
 from amadeus.report.wording import (
+    HIGH_SHARE,
+    LOW_SHARE,
     duration,
     metric_label,
     metric_value,
     outcome,
+    quantile,
     sorted_metrics,
 )
 from amadeus.v1.personality_pb2 import Personality, Statistics
@@ -61,7 +64,9 @@ def _describe_statistics(statistics: Statistics) -> Iterator[str]:
     yield f"  heard       {heard}, {duration(statistics.voiced_duration_s)} of it with pitch"
     pitches = statistics.pitch_quantiles_midi
     if pitches:
-        yield f"  pitch       {note_name(pitches[0])} to {note_name(pitches[-1])}"
-    loudness_db = statistics.loudness_quantiles_db
-    if loudness_db:
-        yield f"  loudness    {loudness_db[0]:.0f} to {loudness_db[-1]:.0f} dB"
+        low, high = (quantile(pitches, share) for share in (LOW_SHARE, HIGH_SHARE))
+        yield f"  pitch       {note_name(low)} to {note_name(high)}"
+    levels_db = statistics.loudness_quantiles_db
+    if levels_db:
+        low, high = (quantile(levels_db, share) for share in (LOW_SHARE, HIGH_SHARE))
+        yield f"  loudness    {low:.0f} to {high:.0f} dB"

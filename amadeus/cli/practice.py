@@ -5,11 +5,15 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from amadeus.errors import ConfigError, HomeError
 from amadeus.home import Deu, Home, explain_os_errors, write_atomically
+
+if TYPE_CHECKING:
+    from amadeus.v1.profiles_pb2 import LearnerProfile
 
 MIN_FREE_BYTES = 500e6  # a voice, its checkpoints and the features of some minutes
 LISTENING_S = 60.0  # of sound; enough to refuse what cannot be learned from
@@ -100,7 +104,7 @@ def gather_settings(
 
 
 def write_request(
-    deu: Deu, paths: Sequence[Path], profile: object, beam_args: Sequence[str]
+    deu: Deu, paths: Sequence[Path], profile: "LearnerProfile", beam_args: Sequence[str]
 ) -> Path:
     """Makes the folder of a new practice with its request, and returns it."""
     from google.protobuf import json_format
@@ -137,7 +141,7 @@ def _check_space(deu: Deu) -> None:
         )
 
 
-def _listen_first(paths: Sequence[Path], profile: object) -> None:
+def _listen_first(paths: Sequence[Path], profile: "LearnerProfile") -> None:
     from amadeus.listen.coach import check_teachable, listen
 
     report = listen(paths, profile=profile, limit_s=LISTENING_S)

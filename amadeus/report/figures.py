@@ -156,12 +156,11 @@ def _loss_axis(losses: np.ndarray) -> Axis:
 def _both(
     original: np.ndarray, resynthesis: np.ndarray, frame_rate: int
 ) -> list[Curve]:
+    original_s = np.arange(len(original)) / frame_rate
+    resynthesis_s = np.arange(len(resynthesis)) / frame_rate
     return [
-        Curve(name, np.arange(len(values)) / frame_rate, values, style)
-        for name, values, style in (
-            ("original", original, "reference"),
-            ("resynthesis", resynthesis, "result"),
-        )
+        Curve("original", original_s, original, "reference"),
+        Curve("resynthesis", resynthesis_s, resynthesis, "result"),
     ]
 
 

@@ -117,8 +117,9 @@ def cost_rows(session: Session) -> list[CostRow]:
 def _say_pitches(pitches_midi: Sequence[float]) -> str:
     if not pitches_midi:
         return "none found"
+    shares = (wording.LOW_SHARE, 0.5, wording.HIGH_SHARE)
     low, middle, high = (
-        note_name(pitches_midi[i]) for i in (0, len(pitches_midi) // 2, -1)
+        note_name(wording.quantile(pitches_midi, share)) for share in shares
     )
     return f"{low} to {high}, half of it below {middle}"
 
@@ -126,7 +127,11 @@ def _say_pitches(pitches_midi: Sequence[float]) -> str:
 def _say_range_db(levels_db: Sequence[float]) -> str:
     if not levels_db:
         return "none found"
-    return f"{wording.decibels(levels_db[0])} to {wording.decibels(levels_db[-1])}"
+    low, high = (
+        wording.decibels(wording.quantile(levels_db, share))
+        for share in (wording.LOW_SHARE, wording.HIGH_SHARE)
+    )
+    return f"{low} to {high}"
 
 
 def _say_change(value: float, before: float) -> str:

@@ -1,12 +1,15 @@
 """How numbers are said: notes, durations, metrics and knobs, the same in a terminal and on a page."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from amadeus.personality.profiles import LEARNER_KNOBS
 from amadeus.report.session import Session
 from amadeus.v1 import profiles_pb2
+
+# Where ranges end: a frame in fifty may be an error of the tracker.
+LOW_SHARE, HIGH_SHARE = 0.02, 0.98
 
 
 class MetricName(NamedTuple):
@@ -57,6 +60,14 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d} h"
 
 
+def quantile(values: Sequence[float], share: float) -> float:
+    """Reads evenly spaced quantiles: the value below which a share of the frames lies."""
+    position = share * (len(values) - 1)
+    below = min(int(position), len(values) - 2) if len(values) > 1 else 0
+    above = min(below + 1, len(values) - 1)
+    return values[below] + (position - below) * (values[above] - values[below])
+
+
 def decibels(level_db: float, digits: int = 0) -> str:
     """Says a level with a minus sign worthy of the name."""
     return f"{level_db:.{digits}f} dB".replace("-", "\N{MINUS SIGN}")
@@ -74,11 +85,8 @@ def metric_value(name: str, value: float | None) -> str:
     unit = METRICS[name].unit if name in METRICS else ""
     if unit == "%":
         return f"{100 * value:.1f} %"
-    return (
-        f"{value:.3g} {unit}".strip()
-        if abs(value) < 1
-        else f"{value:.2f} {unit}".strip()
-    )
+    digits = 2 if abs(value) >= 0.1 else 3
+    return f"{value:.{digits}f} {unit}".strip()
 
 
 def sorted_metrics(metrics: Mapping[str, float]) -> list[str]:

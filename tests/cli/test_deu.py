@@ -23,7 +23,7 @@ def teach(deu, generation):
             metrics={"spectral_loss": 5.52, "f0_outlier_ratio": 0.031},
             statistics=personality_pb2.Statistics(
                 sounding_duration_s=611,
-                pitch_quantiles_midi=[36, 57, 79],
+                pitch_quantiles_midi=[36, 57.5, 79],
                 loudness_quantiles_db=[-62, -21],
             ),
         ),
@@ -60,8 +60,8 @@ def test_show_tells_voice_range_metrics_and_practices(home, tmp_path, rng):
     make_practice(deu, "20261122-010203-ffff")
     lines = amadeus("deu", "show", "cello", home=home).stdout.splitlines()
     assert "  voice       generation 2 (kept: 1)" in lines
-    assert "  pitch       C2 to G5" in lines
-    assert "  loudness    -62 to -21 dB" in lines
+    assert "  pitch       C#2 to F#5" in lines
+    assert "  loudness    -61 to -22 dB" in lines
     assert "  spectral loss     5.52" in lines
     assert "  pitch outliers    3.1 %" in lines
     assert f"  digest      sha256:{'cd' * 32}" in lines

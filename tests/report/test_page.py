@@ -73,7 +73,7 @@ def test_settings_that_differ_are_marked_and_only_those(whole_page):
 
 def test_statistics_name_notes_and_units(whole_page):
     text = _text(whole_page)
-    assert "pitch C2 to G5, half of it below A#3" in text
+    assert "pitch C#2 to F#5, half of it below A#3" in text
     assert "takes 41 to learn from, 5 held out" in text
     assert "attack 85 ms from 26 dB below the peak" in text
     assert "vibrato 5.6 Hz, 18 cents, after 300 ms" in text

@@ -93,7 +93,8 @@ def test_durations(seconds, text):
     ("name", "value", "text"),
     [
         ("spectral_loss", 5.5234, "5.52"),
-        ("f0_error_semitones", 0.1234, "0.123 semitones"),
+        ("f0_error_semitones", 0.1234, "0.12 semitones"),
+        ("f0_error_semitones", 0.0527, "0.053 semitones"),
         ("f0_outlier_ratio", 0.031, "3.1 %"),
         ("loudness_error_db", math.nan, "—"),
         ("something_new", 1.0, "1.00"),
@@ -140,3 +141,16 @@ def test_settings_are_all_knobs_with_what_differs_marked():
 def test_outcomes(path, event, text):
     Scribe(path).write(**event)
     assert wording.outcome(read_session(path)) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "share", "value"),
+    [
+        ([7.0], 0.02, 7.0),
+        ([0.0, 10.0], 0.98, 9.8),
+        ([0.0, 4.0, 6.0], 0.75, 5.0),
+        ([1.0, 2.0], 1.0, 2.0),
+    ],
+)
+def test_quantiles_are_read_between_their_marks(values, share, value):
+    assert wording.quantile(values, share) == pytest.approx(value)
