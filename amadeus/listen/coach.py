@@ -7,6 +7,7 @@ echoes of 0.5 to 4 s. Speech was fitted on one speaker only, and is told with ca
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from amadeus.audio import decode
 from amadeus.errors import RecordingError
 from amadeus.features import extract
+from amadeus.features.types import PitchTracker
 from amadeus.listen.report import Report, TakeReport, Warning
 from amadeus.listen.take import Excerpt, hear_take
 from amadeus.listen.warnings import find_warnings
@@ -23,6 +25,7 @@ MIN_PITCHED_S = 1.0
 ENOUGH_S = 60.0  # less than a minute teaches a voice, but leaves notes out
 
 _EXCERPT_S = 4.0
+_N_THREADS = 2
 _UNTOLD_DURATION_S = 60.0  # of a file that does not say how long it is
 
 
@@ -47,18 +50,9 @@ def listen(
     durations_s = [info.duration_s or math.nan for info in infos]
     plan = _plan(durations_s, limit_s)
     tracker = extract.make_tracker(profile)
-    takes = []
-    for path, info, excerpts in zip(paths, infos, plan, strict=True):
-        if excerpts is None or excerpts:
-            take = hear_take(
-                Path(path),
-                info=info,
-                excerpts=excerpts,
-                profile=profile,
-                tracker=tracker,
-            )
-            take.warnings.extend(find_warnings(take, profile=profile))
-            takes.append(take)
+    jobs = [job for job in zip(paths, infos, plan, strict=True) if job[2] != []]
+    with ThreadPoolExecutor(_N_THREADS) as pool:  # decoding and spectra leave the lock
+        takes = list(pool.map(lambda job: _hear(*job, profile, tracker), jobs))
     unheard_s = float(
         np.nansum([d for d, part in zip(durations_s, plan, strict=True) if part == []])
     )
@@ -109,6 +103,20 @@ def _too_little(report: Report) -> str:
     )
 
 
+def _hear(
+    path: Path,
+    info: decode.AudioInfo,
+    excerpts: list[Excerpt] | None,
+    profile: profiles_pb2.LearnerProfile,
+    tracker: PitchTracker,
+) -> TakeReport:
+    take = hear_take(
+        Path(path), info=info, excerpts=excerpts, profile=profile, tracker=tracker
+    )
+    take.warnings.extend(find_warnings(take, profile=profile))
+    return take
+
+
 def _plan(
     durations_s: list[float], limit_s: float | None
 ) -> list[list[Excerpt] | None]:
@@ -124,6 +132,8 @@ def _plan(
         take = int(np.searchsorted(ends_s, middle_s))
         start_s = ends_s[take] - known_s[take]
         offset_s = min(middle_s - length_s / 2, ends_s[take] - length_s) - start_s
+        if math.isnan(durations_s[take]):
+            offset_s = 0.0  # its beginning is all that is sure to be there
         excerpts = plan[take]
         if excerpts and offset_s < excerpts[-1].offset_s + excerpts[-1].duration_s:
             continue  # a short take is not heard twice

@@ -143,3 +143,11 @@ def test_nothing_measured_is_not_a_number(hear):
     take = hear(np.zeros(RATE)).takes[0]
     assert math.isnan(take.snr_db)
     assert take.usable_s == 0
+
+
+def test_a_limit_hears_takes_that_do_not_tell_their_length():
+    unknown = math.nan
+    plan = coach._plan([unknown, unknown, unknown], 12.0)
+    assert [[excerpt.offset_s for excerpt in excerpts] for excerpts in plan] == [
+        [0.0]
+    ] * 3
