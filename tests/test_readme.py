@@ -1,0 +1,61 @@
+"""What README promises exists: its commands, options, files and Python lines."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from amadeus.cli.main import cli
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def _blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+COMMANDS = [
+    line
+    for block in _blocks("sh")
+    for line in block.splitlines()
+    if line.startswith("amadeus ")
+]
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_every_command_parses(line):
+    words = shlex.split(line, comments=True)[1:]
+    command, context = cli, click.Context(cli)
+    while isinstance(command, click.Group):
+        command = command.get_command(context, words.pop(0))
+        assert command is not None, line
+    command.make_context(line, words)
+
+
+@pytest.mark.parametrize("block", _blocks("python"))
+def test_every_python_block_imports_what_is_there(block):
+    imports = [
+        line for line in block.splitlines() if line.startswith(("from", "import"))
+    ]
+    exec("\n".join(imports), {})
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)#]+)\)", README))
+def test_every_linked_file_is_there(target):
+    assert (ROOT / target).exists()
+
+
+@pytest.mark.parametrize("target", re.findall(r"make ([a-z]+)", README))
+def test_every_make_target_is_there(target):
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_every_component_of_the_table_is_a_folder():
+    folders = {
+        path.parent.name for path in (ROOT / "components").glob("*/component.py")
+    }
+    named = re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE)
+    assert {re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower() for name in named} == folders
