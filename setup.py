@@ -59,6 +59,8 @@ setup(
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=ROOMS),
     package_data={"amadeus": ["report/*.html"]},
+    # ffmpeg is GPL: it runs in a process of its own.
+    extras_require={"formats": ["imageio-ffmpeg"]},
     entry_points={"console_scripts": ["amadeus=amadeus.cli.main:main"]},
     cmdclass={"build_py": BuildWithProtos},
 )
