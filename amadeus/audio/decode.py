@@ -177,7 +177,8 @@ class _Sums:
         self.n_samples += len(block)
         self._sum += block.sum(axis=0, dtype=np.float64)
         wide = block.astype(np.float64)
-        self._products += wide.T @ wide
+        # Not by BLAS: for so little work its threads cost more than they bring.
+        self._products += np.einsum("ni,nj->ij", wide, wide)
         self._low = np.minimum(self._low, block.min(axis=0))
         self._high = np.maximum(self._high, block.max(axis=0))
 
