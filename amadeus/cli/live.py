@@ -97,7 +97,7 @@ class LiveDisplay:
         if self._is_live and not self._session.is_over:
             waited = Text(duration(time.monotonic() - self._began_at), justify="right")
             name = self._current or (
-                "starting" if not self._session.components else "…"
+                "starting TFX" if not self._session.components else "…"
             )
             table.add_row(self._spinner, Text(name, style="bold"), waited, Text(""))
         return table
