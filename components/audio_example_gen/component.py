@@ -10,7 +10,7 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from amadeus.v1 import practice_pb2, profiles_pb2
 from components.audio_example_gen import driver, executor
 from components.audio_example_gen.driver import EXAMPLES_KEY, RECORDINGS_KEY
-from components.code_digest import CODE_DIGEST_KEY, code_digest
+from components.code_digest import CODE_DIGEST_KEY, running_code_digest
 from components.settings import LEARNER_PROFILE_KEY, narrow
 
 PROFILE_FIELDS = ("sample_rate", "eval_fraction")
@@ -71,7 +71,7 @@ class AudioExampleGen(base_beam_component.BaseBeamComponent):
         spec = AudioExampleGenSpec(
             recordings=recordings,
             learner_profile=narrow(learner_profile, PROFILE_FIELDS),
-            code_digest=code_digest(*SOURCES),
+            code_digest=running_code_digest(*SOURCES),
             examples=types.Channel(type=standard_artifacts.Examples),
         )
         super().__init__(spec=spec)

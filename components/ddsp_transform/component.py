@@ -9,7 +9,7 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from amadeus.v1 import profiles_pb2
 from components import artifacts
-from components.code_digest import CODE_DIGEST_KEY, code_digest
+from components.code_digest import CODE_DIGEST_KEY, running_code_digest
 from components.ddsp_transform import executor
 from components.ddsp_transform.executor import (
     EXAMPLES_KEY,
@@ -88,7 +88,7 @@ class DdspTransform(base_beam_component.BaseBeamComponent):
         spec = DdspTransformSpec(
             examples=examples,
             learner_profile=narrow(learner_profile, PROFILE_FIELDS),
-            code_digest=code_digest(*SOURCES),
+            code_digest=running_code_digest(*SOURCES),
             transformed_examples=types.Channel(type=standard_artifacts.Examples),
             statistics=types.Channel(type=artifacts.Statistics),
         )

@@ -9,7 +9,7 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from amadeus.v1 import profiles_pb2
 from components import artifacts
-from components.code_digest import CODE_DIGEST_KEY, code_digest
+from components.code_digest import CODE_DIGEST_KEY, running_code_digest
 from components.ddsp_transform.component import PROFILE_FIELDS as CLOCK_AND_PITCH
 from components.evaluator import executor
 from components.evaluator.executor import (
@@ -97,7 +97,7 @@ class Evaluator(base_component.BaseComponent):
             model=model,
             base_personality=base_personality,
             learner_profile=narrow(learner_profile, PROFILE_FIELDS),
-            code_digest=code_digest(*SOURCES),
+            code_digest=running_code_digest(*SOURCES),
             blessing=types.Channel(type=standard_artifacts.ModelBlessing),
             evaluation=types.Channel(type=artifacts.Evaluation),
         )

@@ -8,7 +8,7 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from components import artifacts
-from components.code_digest import CODE_DIGEST_KEY, code_digest
+from components.code_digest import CODE_DIGEST_KEY, running_code_digest
 from components.personality_writer import executor
 from components.personality_writer.executor import (
     MODEL_BLESSING_KEY,
@@ -81,7 +81,7 @@ class PersonalityWriter(base_component.BaseComponent):
             pushed_model=pushed_model,
             statistics=statistics,
             parent=parent,
-            code_digest=code_digest(*SOURCES),
+            code_digest=running_code_digest(*SOURCES),
             personality=types.Channel(type=artifacts.Personality),
         )
         super().__init__(spec=spec)

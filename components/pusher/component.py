@@ -10,7 +10,7 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from components import artifacts
-from components.code_digest import CODE_DIGEST_KEY, code_digest
+from components.code_digest import CODE_DIGEST_KEY, running_code_digest
 from components.pusher import executor
 from components.pusher.executor import (
     DEU_KEY,
@@ -91,7 +91,7 @@ class Pusher(base_component.BaseComponent):
             evaluation=evaluation,
             push_destination=pusher_pb2.PushDestination(filesystem=filesystem),
             deu=deu,
-            code_digest=code_digest(*SOURCES),
+            code_digest=running_code_digest(*SOURCES),
             pushed_model=types.Channel(type=standard_artifacts.PushedModel),
         )
         super().__init__(spec=spec)

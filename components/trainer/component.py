@@ -11,7 +11,7 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from amadeus.personality import profiles
 from amadeus.v1 import profiles_pb2
 from components import artifacts
-from components.code_digest import CODE_DIGEST_KEY, code_digest
+from components.code_digest import CODE_DIGEST_KEY, running_code_digest
 from components.settings import LEARNER_PROFILE_KEY
 from components.trainer import executor
 from components.trainer.executor import (
@@ -101,7 +101,7 @@ class Trainer(base_component.BaseComponent):
             base_personality=base_personality,
             learner_profile=profiles.complete_learner_profile(learner_profile),
             checkpoints_path=str(checkpoints_path),
-            code_digest=code_digest(*SOURCES),
+            code_digest=running_code_digest(*SOURCES),
             model=types.Channel(type=standard_artifacts.Model),
             model_run=types.Channel(type=standard_artifacts.ModelRun),
         )

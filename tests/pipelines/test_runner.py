@@ -1,0 +1,24 @@
+import pytest
+
+from pipelines.runner import DIRECT_RUNNER, beam_args
+
+OURS = f"--runner={DIRECT_RUNNER}"
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ([], [OURS]),
+        (["--direct_num_workers=2"], [OURS, "--direct_num_workers=2"]),
+        (["--runner=DirectRunner", "--x=1"], [OURS, "--x=1"]),
+        (["--runner=FlinkRunner", "--x=1"], ["--runner=FlinkRunner", "--x=1"]),
+        (["--runner=DirectRunner", "--runner=FlinkRunner"], ["--runner=FlinkRunner"]),
+    ],
+)
+def test_an_amas_beam_options_win_and_nothing_is_fetched(given, used):
+    assert beam_args(given) == used
+
+
+def test_the_runner_named_here_exists():
+    module, _, name = DIRECT_RUNNER.rpartition(".")
+    assert hasattr(__import__(module, fromlist=[name]), name)
