@@ -1,6 +1,7 @@
 """The `amadeus` command as a process of its own, the way an ama meets it."""
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -26,6 +27,17 @@ def environment(home=None):
     if home is not None:
         variables["AMADEUS_HOME"] = str(home.path)
     return variables
+
+
+def busy_s(run):
+    """Measures the processor time of the children that `run()` waits for.
+
+    Wall time would measure what else the machine does.
+    """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def wait_for(what, *, timeout_s=30):

@@ -1,13 +1,12 @@
 import json
 import subprocess
 import sys
-import time
 
 import pytest
 
 from amadeus.cli.checks import home as homes
 from amadeus.cli.checks import installation, machine
-from tests.cli.terminal import COMMAND, amadeus, environment
+from tests.cli.terminal import COMMAND, amadeus, busy_s, environment
 from tests.cli.test_deu import teach
 
 
@@ -28,19 +27,21 @@ def test_this_machine_is_fit_and_every_line_says_what_was_found(home):
     } <= set(checks)
 
 
-def test_doctor_is_quick_and_imports_nothing_heavy(home):
+def test_doctor_is_quick(home):
+    assert min(busy_s(lambda: amadeus("doctor", home=home)) for _ in range(2)) < 3
+
+
+def test_doctor_imports_nothing_heavy(home):
     probe = (
         "import sys; from amadeus.cli.main import main; main(['doctor'])\n"
         "sys.exit(str({'numpy', 'tensorflow', 'tfx', 'soundfile'} & set(sys.modules)))"
     )
-    start = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", probe],
         env=environment(home),
         capture_output=True,
         text=True,
     )
-    assert time.monotonic() - start < 3
     assert done.stderr == "set()\n"
 
 
