@@ -74,6 +74,7 @@ def test_a_sweep_is_followed_in_pitch_and_in_time(tiny, sample_rate, frame_rate)
     assert abs(biases[1] - biases[0]) / 2 / cents_a_frame < 0.5
 
 
+@pytest.mark.slow
 def test_full_is_within_a_few_cents():
     f0_hz = np.full(4_000, 330.0)
     full = CrepeTracker("full", viterbi=True)
