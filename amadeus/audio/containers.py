@@ -139,14 +139,16 @@ def _mpeg_data(file: BinaryIO) -> tuple[int, int] | None:
 
 
 def _riff_data(file: BinaryIO) -> tuple[int, int] | None:
-    position, size_64 = 12, None
+    position = 12
+    size_64: int | None = None
     while header := _read_at(file, position, 8):
         name, size = struct.unpack("<4sI", header)
         if name == b"ds64":
             size_64 = struct.unpack("<Q", _read_at(file, position + 16, 8))[0]
         if name == b"data":
-            is_wide = size == 0xFFFF_FFFF and size_64 is not None
-            return position + 8, size_64 if is_wide else size
+            if size == 0xFFFF_FFFF and size_64 is not None:
+                size = size_64
+            return position + 8, size
         position += 8 + size + size % 2
     return None
 

@@ -214,7 +214,7 @@ def _render(
     gain = 1.0 / max(1.0, measured.peak)
     weights = (measured.weights * gain).astype(np.float32)
     offset = np.float32(measured.mean @ measured.weights * gain)
-    mono = (block @ weights - offset for block in blocks)
+    mono: Iterator[np.ndarray] = (block @ weights - offset for block in blocks)
     if sample_rate != measured.sample_rate:
         mono = _resample(mono, measured.sample_rate, sample_rate)
     for block in mono:

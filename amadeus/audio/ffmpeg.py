@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 
@@ -61,6 +62,8 @@ class FfmpegDecoder:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
+        self._sound = cast(IO[bytes], self._process.stdout)
+        self._words = cast(IO[bytes], self._process.stderr)
         self._head: list[str] = []  # where ffmpeg describes the input
         self._errors: deque[str] = deque(maxlen=5)
         self._described = threading.Event()
@@ -87,7 +90,7 @@ class FfmpegDecoder:
           RecordingError: ffmpeg gave up.
         """
         frame_bytes = 4 * self.n_channels
-        while chunk := self._process.stdout.read(n_samples * frame_bytes):
+        while chunk := self._sound.read(n_samples * frame_bytes):
             whole = len(chunk) - len(chunk) % frame_bytes
             samples = np.frombuffer(chunk[:whole], dtype=">f4").astype(np.float32)
             yield samples.reshape(-1, self.n_channels)
@@ -100,11 +103,11 @@ class FfmpegDecoder:
         self._process.kill()
         self._process.wait()
         self._listener.join()
-        self._process.stdout.close()
-        self._process.stderr.close()
+        self._sound.close()
+        self._words.close()
 
     def _listen(self) -> None:
-        for raw in self._process.stderr:
+        for raw in self._words:
             line = raw.decode(errors="replace").strip()
             if len(self._head) < 200:
                 self._head.append(line)
@@ -115,13 +118,13 @@ class FfmpegDecoder:
         self._described.set()
 
     def _read_header(self) -> tuple[int, int]:
-        header = self._process.stdout.read(_AU_HEADER.size)
+        header = self._sound.read(_AU_HEADER.size)
         if len(header) < _AU_HEADER.size:
             self._process.wait()
             self._listener.join()
             raise RecordingError(self._failure())
         _, start, _, _, sample_rate, n_channels = _AU_HEADER.unpack(header)
-        self._process.stdout.read(start - _AU_HEADER.size)
+        self._sound.read(start - _AU_HEADER.size)
         self._described.wait()
         return sample_rate, n_channels
 
