@@ -16,9 +16,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
-from amadeus.errors import AmadeusError, PracticeError
+from amadeus.errors import AmadeusError
 from amadeus.home import explain_os_errors
 from amadeus.journal import JOURNAL_NAME, Journal, emit
+from amadeus.v1 import practice_pb2
+from pipelines.place import Place, find_place
 
 EXIT_FAULT, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -36,11 +38,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
     try:
-        with _journal(path):
-            return _run(path)
-    except AmadeusError as error:  # there is nowhere to write a journal
+        place = find_place(path)
+        with place.deu.locked(), _journal(path):
+            return _run(place)
+    except AmadeusError as error:  # before there was anything to run
         _log.error("%s", error)
+        _leave_word(path, error)
         return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -52,17 +58,13 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(path: Path) -> int:
-    from amadeus.v1 import practice_pb2
-
+def _run(place: Place) -> int:
     try:
         from pipelines import practice
 
-        place = practice.find_place(path)
-        with place.deu.locked():
-            finished = practice.run(place)
+        finished = practice.run(place)
     except (Exception, KeyboardInterrupt) as error:
-        text, status = _explain(error, path)
+        text, status = _explain(error, place.path)
         failed = practice_pb2.PracticeFailed(text=text, exit_status=status)
         with contextlib.suppress(OSError):  # a full disk takes no last word
             emit(failed=failed)
@@ -94,14 +96,18 @@ def _explain(error: BaseException, path: Path) -> tuple[str, int]:
 
 @contextlib.contextmanager
 def _journal(path: Path) -> Iterator[None]:
-    if not path.is_dir():
-        raise PracticeError(
-            f"there is no practice in {path}: start one with `amadeus practice imitate`."
-        )
     with explain_os_errors(path):
         journal = Journal(path / JOURNAL_NAME)
     with journal.activated():
         yield
+
+
+def _leave_word(path: Path, error: AmadeusError) -> None:
+    """Tells whoever follows; not where a journal is, for another worker may be writing it."""
+    failed = practice_pb2.PracticeFailed(text=str(error), exit_status=EXIT_BAD_INPUT)
+    with contextlib.suppress(OSError):
+        if not (path / JOURNAL_NAME).exists():
+            Journal(path / JOURNAL_NAME).write(failed=failed)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -9,7 +9,7 @@ import json
 import logging
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import ml_metadata
 from google.protobuf import json_format
@@ -18,42 +18,18 @@ from tfx.orchestration import metadata
 
 from amadeus import lineage
 from amadeus.errors import ConfigError
-from amadeus.home import Deu, Home, explain_os_errors, write_atomically
+from amadeus.home import Home, explain_os_errors, write_atomically
 from amadeus.journal import emit
 from amadeus.personality import content, profiles
 from amadeus.v1 import personality_pb2, practice_pb2
 from components.evaluation_file import METRICS_NAME
 from pipelines import imitation, runner
+from pipelines.place import REQUEST_NAME, Place
 
-REQUEST_NAME = "request.json"
 SETTINGS_NAME = "settings.json"
 RESULT_NAME = "result.json"
 
 _log = logging.getLogger(__name__)
-
-
-class Place(NamedTuple):
-    """Where a practice happens."""
-
-    home: Home
-    deu: Deu
-    path: Path
-
-
-def find_place(practice_path: Path) -> Place:
-    """Finds home and deu of a practice from where its folder lies.
-
-    Raises:
-      ConfigError: The folder is not one of a practice.
-    """
-    path = practice_path.resolve()
-    if not (path / REQUEST_NAME).is_file() or len(path.parts) < 5:
-        raise ConfigError(
-            f"{practice_path} holds no {REQUEST_NAME}: name the folder of a practice, such as "
-            "HOME/deus/cello/practices/PRACTICE."
-        )
-    home = Home(path.parents[3])
-    return Place(home, home.deu(path.parents[1].name), path)
 
 
 def run(place: Place) -> practice_pb2.PracticeFinished:

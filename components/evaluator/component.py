@@ -24,12 +24,9 @@ from components.settings import LEARNER_PROFILE_KEY, narrow
 PROFILE_FIELDS = (*CLOCK_AND_PITCH, "blessing_tolerance")
 SOURCES = (
     "components.evaluator",
-    "amadeus.dsp.spectral_loss",
+    "amadeus.dsp",
     "amadeus.features",
-    "amadeus.voice.diversity",
-    "amadeus.voice.evaluation",
-    "amadeus.voice.player",
-    "amadeus.voice.sampler",
+    "amadeus.voice",
 )
 
 

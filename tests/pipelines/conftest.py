@@ -1,4 +1,7 @@
+import contextlib
 import json
+import logging
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +44,25 @@ class Studio:
     def run(self, path):
         from pipelines import local
 
-        return Outcome(path, local.main([str(path)]))
+        with process_settings_kept():
+            return Outcome(path, local.main([str(path)]))
+
+
+@contextlib.contextmanager
+def process_settings_kept():
+    """A worker owns its process: it sets up logging and signals, which pytest wants back."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    root.handlers.clear()  # so that the worker does not close pytest's
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    signals = [signal.getsignal(number) for number in numbers]
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        for number, handler in zip(numbers, signals, strict=True):
+            signal.signal(number, handler)
 
 
 class Outcome:
@@ -93,9 +114,10 @@ def practised(tmp_path_factory, all_takes, tiny_profile):  # noqa: F811
     studio = Studio(tmp_path_factory.mktemp("home"))
     studio.first = studio.practise("1-first", all_takes, tiny_profile)
     studio.again = studio.practise("2-again", all_takes, tiny_profile)
-    studio.child = studio.practise("3-child", all_takes, tiny_profile, parent=1)
+    more = profile_with(tiny_profile, step_count=30, learning_rate=0.01)
+    studio.child = studio.practise("3-child", all_takes, more, parent=1)
     worse = profile_with(
-        tiny_profile, harmonic_count=3, step_count=1, learning_rate=1e-6,
+        tiny_profile, harmonic_count=3, step_count=1, learning_rate=1e-5,
         blessing_tolerance=0.0,
     )  # fmt: skip
     studio.worse = studio.practise("4-worse", all_takes, worse, parent=2)

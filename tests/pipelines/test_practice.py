@@ -124,7 +124,8 @@ def test_the_lineage_tells_what_happened(practised):
     assert (first.parent_generation, second.parent_generation) == (None, 1)
     assert second.parent_digest == first.digest
     assert (first.practice, second.practice) == ("1-first", "3-child")
-    assert first.metrics == pytest.approx(practised.first.result["metrics"])
+    metrics = practised.first.result["metrics"]
+    assert first.metrics == pytest.approx(metrics, abs=1e-6), "MLMD keeps six decimals"
     assert {take.name for take in first.takes} == {f"take-{i}.wav" for i in range(4)}
     assert sum(take.splits == ("eval",) for take in first.takes) == 1
     assert [e.component for e in first.executions if not e.cached] == [
