@@ -68,7 +68,9 @@ def impulse_responses(magnitudes: tf.Tensor) -> tf.Tensor:
       Shape [..., 2 * (n_noise_bands - 1)].
     """
     size = ir_size(magnitudes.shape[-1])
-    zero_phase = tf.signal.irfft(tf.cast(magnitudes, tf.complex64), [size])
+    # tf.cast would warn of lost imaginary parts in the gradient
+    spectra = tf.complex(magnitudes, tf.zeros_like(magnitudes))
+    zero_phase = tf.signal.irfft(spectra, [size])
     return tf.roll(zero_phase, size // 2, axis=-1) * fourier.hann(size)
 
 

@@ -7,6 +7,7 @@ from numpy.testing import assert_array_equal
 from amadeus.errors import PracticeError
 from amadeus.v1 import personality_pb2
 from amadeus.voice import export, training
+from amadeus.voice.learner import Learner
 from amadeus.voice.model import VoiceModel
 from amadeus.voice.player import Voice
 from amadeus.voice.training import train_on_passages
@@ -33,8 +34,24 @@ def passages(make_passage):
     return learned, [make_passage(290.0, seconds=1.5, take="held out")]
 
 
+@pytest.fixture(scope="module")
+def learner_for():
+    """Learners that start anew but keep their graphs: tracing takes most of a short run."""
+    learners = {}
+
+    def learner_for(profile):
+        key = tuple(getattr(profile, name) for name in training.ARCHITECTURE)
+        learner = learners.setdefault(key, Learner(profile))
+        learner.restore(Learner(profile).arrays())
+        return learner
+
+    return learner_for
+
+
 @pytest.fixture
-def teach(passages, tmp_path):
+def teach(passages, tmp_path, learner_for, monkeypatch):
+    monkeypatch.setattr(training, "Learner", learner_for)
+
     def teach(profile, name="run", **options):
         options = {"checkpoint_path": tmp_path / name, "emit": Listener(), **options}
         return train_on_passages(*passages, profile=profile, **options)
@@ -55,7 +72,7 @@ def stop_after(n_steps):
 def test_a_lesson_lowers_the_loss_and_the_voice_sounds_at_the_pitch_asked_for(
     teach, make_profile, tmp_path
 ):
-    profile = make_profile(step_count=250)
+    profile = make_profile(step_count=250, early_stop=False)
     result = teach(profile)
     assert result.eval_loss < 0.6 * result.history[0].eval_loss
     assert result.step_count == 250
@@ -64,9 +81,16 @@ def test_a_lesson_lowers_the_loss_and_the_voice_sounds_at_the_pitch_asked_for(
     voice = Voice.load(tmp_path / "voice")
     for f0_hz in (230.0, 300.0):
         audio = voice.render(np.full(100, f0_hz), np.full(100, -12.0))[4000:]
-        spectrum = np.abs(np.fft.rfft(audio * np.hanning(len(audio))))
-        resolution_hz = 8000 / len(audio)
-        assert abs(np.argmax(spectrum) * resolution_hz - f0_hz) <= resolution_hz
+        assert measure_hz(audio, near_hz=f0_hz) == pytest.approx(f0_hz, abs=1.0)
+
+
+def measure_hz(audio, *, near_hz):
+    """Finds the strongest partial within a tritone of `near_hz`; it must stand out."""
+    spectrum = np.abs(np.fft.rfft(audio * np.hanning(len(audio))))
+    hz = np.fft.rfftfreq(len(audio), 1 / 8000)
+    band = (hz > near_hz / 2**0.5) & (hz < near_hz * 2**0.5)
+    assert spectrum[band].max() > 30 * np.median(spectrum[band])
+    return hz[band][np.argmax(spectrum[band])]
 
 
 def test_the_same_steps_and_seed_give_the_same_voice(teach, make_profile):
@@ -124,15 +148,17 @@ def test_other_settings_start_another_run(teach, make_profile):
     assert listener.progress[0].step == 1
 
 
-def test_the_best_voice_is_kept_not_the_last(teach, make_profile, monkeypatch):
+def test_the_best_voice_is_kept_not_the_last(
+    teach, make_profile, learner_for, monkeypatch
+):
     losses = iter([5.0, 3.0, 4.0, 4.5, 4.6, 4.7, 4.8, 4.9])
-    snapshots = []
+    learner, snapshots = learner_for(make_profile()), []
 
-    def judge(self, *crops):
-        snapshots.append(self.average.weights())
+    def judge(*crops):
+        snapshots.append(learner.average.weights())
         return next(losses)
 
-    monkeypatch.setattr(training.Learner, "judge", judge)
+    monkeypatch.setattr(learner, "judge", judge)
     result = teach(make_profile(step_count=8))
     assert result.eval_loss == 3.0
     for name, weights in result.model.weights().items():
@@ -140,9 +166,9 @@ def test_the_best_voice_is_kept_not_the_last(teach, make_profile, monkeypatch):
 
 
 def test_a_plateau_ends_a_run_unless_the_ama_forbids_it(
-    teach, make_profile, monkeypatch
+    teach, make_profile, learner_for, monkeypatch
 ):
-    monkeypatch.setattr(training.Learner, "judge", lambda self, *crops: 3.0)
+    monkeypatch.setattr(learner_for(make_profile()), "judge", lambda *crops: 3.0)
     result = teach(make_profile(step_count=20), "stops")
     assert result.ending == "plateau"
     assert result.step_count == 1 + training.PATIENCE
@@ -152,20 +178,20 @@ def test_a_plateau_ends_a_run_unless_the_ama_forbids_it(
 
 
 def test_an_explosion_goes_back_to_the_last_good_voice(
-    teach, make_profile, monkeypatch
+    teach, make_profile, learner_for, monkeypatch
 ):
-    learn, n_calls = training.Learner.learn, iter(range(100))
-    rates = []
+    learner = learner_for(make_profile())
+    learn, n_calls, rates = learner.learn, iter(range(100)), []
 
-    def explode_once(self, *crops, rate):
-        loss = learn(self, *crops, rate=rate)
+    def explode_once(*crops, rate):
+        loss = learn(*crops, rate=rate)
         rates.append(float(rate))
         if next(n_calls) == 3:
-            self.model.reverb.assign(self.model.reverb * np.nan)
+            learner.model.reverb.assign(learner.model.reverb * np.nan)
             return loss * np.nan
         return loss
 
-    monkeypatch.setattr(training.Learner, "learn", explode_once)
+    monkeypatch.setattr(learner, "learn", explode_once)
     listener = Listener()
     result = teach(make_profile(), emit=listener)
     assert "going back to the last good voice" in listener.warnings[0]
@@ -175,26 +201,23 @@ def test_an_explosion_goes_back_to_the_last_good_voice(
         assert np.isfinite(weights).all()
 
 
-def test_explosions_without_end_are_reported(make_passage, make_profile, tmp_path):
-    passage = make_passage()
-    broken = passage._replace(audio=passage.audio * np.nan)
+def test_explosions_without_end_are_reported(
+    teach, make_profile, learner_for, monkeypatch
+):
+    monkeypatch.setattr(
+        learner_for(make_profile()), "learn", lambda *crops, rate: np.nan
+    )
     with pytest.raises(
-        PracticeError, match=r"exploded 4 times.*lower learning_rate=0.01"
+        PracticeError, match=r"exploded 4 times.*lower learning_rate=0\.01"
     ):
-        train_on_passages(
-            [broken],
-            [passage],
-            profile=make_profile(),
-            checkpoint_path=tmp_path,
-            emit=Listener(),
-        )
+        teach(make_profile())
 
 
 def test_minutes_are_wall_time_validation_included(teach, make_profile):
-    profile = make_profile(step_count=0, training_minutes=0.4, early_stop=False)
+    profile = make_profile(step_count=0, training_minutes=0.2, early_stop=False)
     started_at = time.monotonic()
     result = teach(profile)
-    assert result.duration_s == pytest.approx(24.0, rel=0.1)
+    assert result.duration_s == pytest.approx(12.0, rel=0.1)
     assert time.monotonic() - started_at == pytest.approx(result.duration_s, abs=1.5)
     assert result.history[-1].step == result.step_count
 
@@ -228,7 +251,7 @@ def test_without_a_held_out_take_the_run_warns(make_passage, make_profile, tmp_p
     result = train_on_passages(
         [make_passage()],
         [],
-        profile=make_profile(),
+        profile=make_profile(step_count=1),
         checkpoint_path=tmp_path,
         emit=listener,
     )
@@ -247,7 +270,7 @@ def parent_path(make_profile, tmp_path):
 
 
 def test_a_voice_grows_from_its_parent(teach, make_profile, parent_path):
-    profile = make_profile(step_count=1, learning_rate=1e-6)
+    profile = make_profile(step_count=1, learning_rate=1e-5)
     listener = Listener()
     result = teach(profile, base_voice_path=parent_path, emit=listener)
     assert not listener.warnings
