@@ -12,7 +12,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from amadeus.cli.display import (
+from amadeus.cli.progress import (
     ENDING,
     STOPPING,
     describe_progress,
