@@ -25,7 +25,11 @@ from pipelines.place import Place, find_place
 EXIT_FAULT, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
 # TFX warns through absl of its own unfinished parts at every step.
-_CHATTY = {"absl": "ERROR", "apache_beam": "WARNING", "tensorflow": "ERROR"}
+_CHATTY = {
+    "absl": logging.ERROR,
+    "apache_beam": logging.WARNING,
+    "tensorflow": logging.ERROR,
+}
 
 _log = logging.getLogger(__name__)
 
@@ -121,8 +125,13 @@ def _log_to_stderr() -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         force=True,
     )
-    for chatty, level in _CHATTY.items():
-        logging.getLogger(chatty).setLevel(level)
+    (handler,) = logging.getLogger().handlers
+    handler.addFilter(_is_worth_reading)
+
+
+def _is_worth_reading(record: logging.LogRecord) -> bool:
+    # At the handler: Beam's options reset absl's level each time they are parsed.
+    return record.levelno >= _CHATTY.get(record.name.partition(".")[0], logging.NOTSET)
 
 
 if __name__ == "__main__":
