@@ -12,7 +12,6 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from amadeus.errors import AmadeusError
@@ -73,8 +72,10 @@ def _run(options: argparse.Namespace, scratch: Path) -> None:
     export.export(result.model, voice_path, personality)
     export_s = time.monotonic() - started_at
     _print_table(result, export_s)
-    losses = list(_judge(voice_path, records_path / "eval", profile))
-    _print_passages(losses)
+    metrics = _judge(voice_path, records_path / "eval", profile)
+    print("\nheld-out passages, each as a whole")
+    for name, value in sorted(metrics.items()):
+        print(f"{value:10.3f}  {name}")
 
 
 def _prepare(recordings, profile, records_path: Path) -> None:
@@ -108,20 +109,18 @@ def _prepare(recordings, profile, records_path: Path) -> None:
                 pass
 
 
-def _judge(voice_path: Path, eval_path: Path, profile) -> Iterator[tuple]:
-    """Resynthesises every held-out passage; yields name, seconds and loss."""
-    from amadeus.dsp.spectral_loss import spectral_loss
-    from amadeus.features.voicing import signed_f0
+def _judge(voice_path: Path, eval_path: Path, profile) -> dict[str, float]:
+    """Resynthesises every held-out passage as the Evaluator does."""
+    from amadeus.voice import evaluation
     from amadeus.voice.player import Voice
     from amadeus.voice.sampler import read_passages
 
+    held_out = (
+        evaluation.HeldOut(passage.name, passage.audio, passage.features)
+        for passage in read_passages(str(eval_path / "*.gz"))
+    )
     voice = Voice.load(voice_path)
-    for passage in read_passages(str(eval_path / "*.gz")):
-        f0_hz = signed_f0(passage.features, threshold=profile.f0_confidence_threshold)
-        audio = voice.render(f0_hz[1:], passage.features.loudness_db[1:])
-        target = passage.audio[: len(audio)]
-        loss = float(spectral_loss(target[None], audio[None]))
-        yield passage.name, len(target) / profile.sample_rate, loss
+    return evaluation.evaluate(voice, held_out, profile=profile).metrics
 
 
 def _show(training_progress=None, warning=None) -> None:
@@ -139,14 +138,3 @@ def _print_table(result, export_s: float) -> None:
         f"ended: {result.ending}; export {export_s:.1f} s; load {os.getloadavg()[0]:.1f}"
     )
     print(f"best held-out loss while training  {result.eval_loss:.3f}")
-
-
-def _print_passages(losses: list[tuple]) -> None:
-    total_s = sum(duration_s for _, duration_s, _ in losses)
-    mean = sum(duration_s * loss for _, duration_s, loss in losses) / total_s
-    for name, duration_s, loss in losses:
-        print(f"  {loss:6.2f}  {duration_s:5.1f} s  {name}")
-    by_passage = sum(loss for *_, loss in losses) / len(losses)
-    print(
-        f"held-out spectral loss  {mean:.3f} over time, {by_passage:.3f} over {len(losses)} passages"
-    )

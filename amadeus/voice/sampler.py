@@ -78,7 +78,7 @@ def read_passages(
     """Reads all passages of a split into memory, or, where they are too long for it, onto disk.
 
     Args:
-      file_pattern: Glob or globs of gzipped TFRecords.
+      file_pattern: Glob, or files and globs, of gzipped TFRecords. An empty list gives no passages.
       resident_limit_bytes: Audio kept in memory; what is beyond lies in a temporary file that the system
         removes when the passages are gone.
 
@@ -226,11 +226,9 @@ def _cut(signal: np.ndarray, start: int, size: int, *, edge: bool) -> np.ndarray
 
 def _read_records(file_pattern: str | Sequence[str]) -> Iterator[dict]:
     patterns = [file_pattern] if isinstance(file_pattern, str) else list(file_pattern)
-    paths = sorted({path for pattern in patterns for path in glob.glob(pattern)})
+    paths = sorted({path for pattern in patterns for path in _find(pattern)})
     if not paths:
-        raise PracticeError(
-            f"no training records match {', '.join(patterns)}: run DdspTransform first."
-        )
+        return
     records = tf.data.TFRecordDataset(paths, compression_type="GZIP")
     try:
         for record in records:
@@ -241,6 +239,16 @@ def _read_records(file_pattern: str | Sequence[str]) -> Iterator[dict]:
             f"the training records in {Path(paths[0]).parent} are damaged or of another kind ({error.message}): "
             "practise again without the cache."
         ) from error
+
+
+def _find(pattern: str) -> list[str]:
+    # a file may have a name that reads as a glob
+    paths = [pattern] if Path(pattern).is_file() else glob.glob(pattern)
+    if not paths:
+        raise PracticeError(
+            f"no training records match {pattern}: run DdspTransform first."
+        )
+    return paths
 
 
 def _to_passage(record: dict, shelf: "_Shelf") -> Passage:

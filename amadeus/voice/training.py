@@ -22,6 +22,7 @@ from amadeus.personality import profiles
 from amadeus.personality.content import canonical_json, read_personality
 from amadeus.v1 import practice_pb2, profiles_pb2
 from amadeus.voice import checkpoint
+from amadeus.voice.budget import Budget, Speedometer
 from amadeus.voice.export import read_weights
 from amadeus.voice.learner import Learner
 from amadeus.voice.model import VoiceModel
@@ -35,8 +36,6 @@ from amadeus.voice.sampler import (
 
 WARM_UP_STEPS = 30
 LAST_RATE_SHARE = 0.02  # of the peak learning rate, at the end of the cosine
-N_VALIDATIONS = 20  # in a run that goes its whole length
-MAX_VALIDATION_SHARE = 0.05  # of the time
 VALIDATION_S = 32.0  # sound listened to in each
 WINDOW_CROPS = 2  # length of a validation window, in crops
 WINDOW_GROUP = 4  # windows judged at once
@@ -45,7 +44,6 @@ MIN_IMPROVEMENT = 0.001  # relative; less counts as none
 MAX_SETBACKS = 3
 SETBACK_RATE_SHARE = 0.3  # of the learning rate, after each setback
 CHECKPOINT_INTERVAL_S = 15.0
-PROGRESS_INTERVAL_S = 1.0
 
 # A base voice fits where these are equal.
 ARCHITECTURE = (
@@ -170,55 +168,6 @@ def train_on_passages(
         raise
 
 
-class _Budget:
-    """How much of a run is done: by steps, or by the clock."""
-
-    def __init__(self, profile: profiles_pb2.LearnerProfile) -> None:
-        self.step_limit = profile.step_count
-        self.limit_s = profile.training_minutes * 60.0
-        self._started_at = time.monotonic()
-
-    @property
-    def elapsed_s(self) -> float:
-        return time.monotonic() - self._started_at
-
-    def resume(self, elapsed_s: float) -> None:
-        self._started_at -= elapsed_s
-
-    def progress(self, step: int) -> float:
-        """The share done, in [0, 1]."""
-        if self.step_limit:
-            return min(1.0, step / self.step_limit)
-        return min(1.0, self.elapsed_s / self.limit_s)
-
-    def is_spent(self, step: int, *, reserve_s: float) -> bool:
-        if self.step_limit:
-            return step >= self.step_limit
-        return step > 0 and self.elapsed_s + reserve_s >= self.limit_s
-
-    def remaining_s(self, step: int, steps_per_s: float) -> float:
-        if self.step_limit:
-            return (self.step_limit - step) / max(steps_per_s, 1e-6)
-        return max(0.0, self.limit_s - self.elapsed_s)
-
-    def asks_for_validation(
-        self, step: int, *, last_step: int, last_s: float, cost_s: float
-    ) -> bool:
-        """Whether it is time; a run limited by steps may not let the machine's speed decide.
-
-        Args:
-          step: Steps done.
-          last_step: Steps done at the last validation.
-          last_s: When that was, or when learning began.
-          cost_s: How long it took.
-        """
-        if self.step_limit:
-            gap = math.ceil(self.step_limit / N_VALIDATIONS)
-            return step // gap > last_step // gap
-        gap_s = max(self.limit_s / N_VALIDATIONS, cost_s / MAX_VALIDATION_SHARE)
-        return self.elapsed_s - last_s >= gap_s
-
-
 class _Run:
     """A run in progress."""
 
@@ -233,7 +182,7 @@ class _Run:
         base_voice_path: str | Path | None,
         emit: Callable[..., None],
     ) -> None:
-        self._budget = _Budget(profile)
+        self._budget = Budget(profile)
         self._profile, self._emit = profile, emit
         self._n_frames = max(1, round(profile.crop_duration_s * profile.frame_rate))
         self._sampler = CropSampler(
@@ -265,7 +214,7 @@ class _Run:
         )
         self._resume()
         self._losses: list[float] = []  # since the last validation
-        self._reporter = _Reporter(self._learner.step_count)
+        self._meter = Speedometer(self._learner.step_count)
         self._saved_at = time.monotonic()
 
     def finish(self, should_stop: Callable[[], bool]) -> TrainResult:
@@ -398,7 +347,7 @@ class _Run:
         )
         self._learner.restore(self._good)
         self._losses = []
-        self._reporter = _Reporter(self._learner.step_count)
+        self._meter = Speedometer(self._learner.step_count)
 
     def _start(self, base_voice_path: str | Path | None) -> str:
         """Takes over the base voice where it fits, and says which it was."""
@@ -433,13 +382,13 @@ class _Run:
         self._budget.resume(saved.notes["elapsed_s"])
 
     def _report(self, loss: float) -> None:
-        self._reporter.add(loss)
-        if self._reporter.is_due():
-            self._tell(self._reporter.mean_loss(), math.nan)
+        self._meter.add(loss)
+        if self._meter.is_due():
+            self._tell(self._meter.mean_loss(), math.nan)
 
     def _tell(self, train_loss: float, eval_loss: float) -> None:
         step = self._learner.step_count
-        steps_per_s = self._reporter.take(step)
+        steps_per_s = self._meter.take(step)
         progress = practice_pb2.TrainingProgress(
             step=step,
             step_limit=self._budget.step_limit,
@@ -465,32 +414,6 @@ class _Run:
 
     def _warn(self, text: str) -> None:
         self._emit(warning=practice_pb2.Warning(text=text))
-
-
-class _Reporter:
-    """Gathers losses and speed between two reports."""
-
-    def __init__(self, step: int) -> None:
-        self._losses: list[float] = []
-        self._speed = 0.0
-        self._step, self._since = step, time.monotonic()
-
-    def add(self, loss: float) -> None:
-        self._losses.append(loss)
-
-    def is_due(self) -> bool:
-        return time.monotonic() - self._since >= PROGRESS_INTERVAL_S
-
-    def mean_loss(self) -> float:
-        return float(np.mean(self._losses))
-
-    def take(self, step: int) -> float:
-        """Closes the report; returns its steps a second."""
-        now = time.monotonic()
-        if step > self._step:
-            self._speed = (step - self._step) / max(now - self._since, 1e-6)
-        self._losses, self._step, self._since = [], step, now
-        return self._speed
 
 
 def _validation_groups(

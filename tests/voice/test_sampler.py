@@ -177,3 +177,10 @@ def test_damaged_records_are_told_from_none(tmp_path):
     (tmp_path / "part-0.gz").write_bytes(b"not a record")
     with pytest.raises(PracticeError, match="damaged or of another kind"):
         read_passages(str(tmp_path / "*.gz"))
+
+
+def test_a_file_whose_name_reads_as_a_glob_is_found(make_passage, tmp_path):
+    path = tmp_path / "part[0].gz"
+    write_records(path, [make_passage(seconds=0.5)])
+    assert len(read_passages([str(path)])) == 1
+    assert read_passages([]) == []
