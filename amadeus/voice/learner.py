@@ -9,6 +9,9 @@ from amadeus.voice import optimizer
 from amadeus.voice.model import VoiceModel
 from amadeus.voice.sampler import WARM_UP_FRAMES, Crops
 
+# Adam moves every tap of the reverb by about the learning rate at each step, which together is a hiss; a
+# tenth lowered the held-out loss of the cello from 6.35 to 6.24 after 1200 steps.
+REVERB_RATE_SHARE = 0.1
 AVERAGE_MEMORY = 0.99  # the averaged voice remembers about the last 100 steps
 
 
@@ -17,7 +20,12 @@ class Learner:
 
     def __init__(self, profile: profiles_pb2.LearnerProfile) -> None:
         self.model, self.average = VoiceModel(profile), VoiceModel(profile)
-        self._adam = optimizer.Adam(self.model.trainable_variables)
+        variables = self.model.trainable_variables
+        shares = [
+            REVERB_RATE_SHARE if variable is self.model.reverb else 1.0
+            for variable in variables
+        ]
+        self._adam = optimizer.Adam(variables, shares)
 
     @property
     def step_count(self) -> int:

@@ -14,9 +14,17 @@ MAX_GRADIENT_NORM = 3.0  # as ddsp
 class Adam(tf.Module):
     """The optimiser; its variables are its whole state."""
 
-    def __init__(self, variables: Sequence[tf.Variable]) -> None:
+    def __init__(
+        self, variables: Sequence[tf.Variable], rate_shares: Sequence[float]
+    ) -> None:
+        """Prepares to move variables.
+
+        Args:
+          variables: What to move.
+          rate_shares: For each, the share of the learning rate it takes.
+        """
         super().__init__(name="adam")
-        self._targets = list(variables)
+        self._targets, self._rate_shares = list(variables), tuple(rate_shares)
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self.means = [_zeros_like(v, "mean") for v in variables]
         self.squares = [_zeros_like(v, "square") for v in variables]
@@ -33,8 +41,13 @@ class Adam(tf.Module):
         """
         gradients, norm = tf.clip_by_global_norm(gradients, MAX_GRADIENT_NORM)
         count = tf.cast(self.step.assign_add(1), tf.float32)
-        for target, mean, square, gradient in zip(
-            self._targets, self.means, self.squares, gradients, strict=True
+        for target, share, mean, square, gradient in zip(
+            self._targets,
+            self._rate_shares,
+            self.means,
+            self.squares,
+            gradients,
+            strict=True,
         ):
             tf.raw_ops.ResourceApplyAdam(
                 var=target.handle,
@@ -42,7 +55,7 @@ class Adam(tf.Module):
                 v=square.handle,
                 beta1_power=BETA_1**count,
                 beta2_power=BETA_2**count,
-                lr=rate,
+                lr=share * rate,
                 beta1=BETA_1,
                 beta2=BETA_2,
                 epsilon=EPSILON,

@@ -228,6 +228,8 @@ class _Run:
         if not self._is_judged():  # killed between the last step and its validation
             self._validate()
         self.save()
+        if self._writer is not None:
+            self._writer.close()
         best = VoiceModel(self._profile)
         best.assign(self._best)
         return TrainResult(
@@ -268,8 +270,7 @@ class _Run:
             loss = float(learner.learn(*crops, rate=self._rate(step)))
             step += 1
             if not math.isfinite(loss):
-                self._set_back(step)
-                return
+                return self._set_back(step)
             if self._since_s is None:  # the first step includes tracing
                 self._since_s = self._budget.elapsed_s
             self._losses.append(loss)
@@ -277,8 +278,8 @@ class _Run:
             if time.monotonic() - self._saved_at > CHECKPOINT_INTERVAL_S:
                 self.save()
             if self._is_over() or self._is_due(step):
-                self._validate()
-                return
+                return self._validate()
+        return None
 
     def _is_due(self, step: int) -> bool:
         return self._budget.asks_for_validation(
@@ -310,6 +311,10 @@ class _Run:
     def _validate(self) -> None:
         started_at = time.monotonic()
         losses = [float(self._learner.judge(*group)) for group in self._groups]
+        if not np.isfinite(
+            losses
+        ).all():  # the last step broke what no loss has shown yet
+            return self._set_back(self._learner.step_count)
         is_first = not self._history
         validation = Validation(
             self._learner.step_count,
@@ -325,7 +330,7 @@ class _Run:
         self._since_s = self._budget.elapsed_s
         if not is_first:  # the first includes tracing
             self._validation_cost_s = time.monotonic() - started_at
-        self._tell(validation.train_loss, validation.eval_loss)
+        return self._tell(validation.train_loss, validation.eval_loss)
 
     def _is_plateau(self) -> bool:
         if not self._profile.early_stop or len(self._history) <= PATIENCE:

@@ -201,6 +201,26 @@ def test_an_explosion_goes_back_to_the_last_good_voice(
         assert np.isfinite(weights).all()
 
 
+def test_a_voice_that_broke_unheard_is_not_kept(
+    teach, make_profile, learner_for, monkeypatch
+):
+    learner = learner_for(make_profile())
+    judge, n_calls = learner.judge, iter(range(100))
+
+    def break_before_third(*crops):
+        if next(n_calls) == 2:
+            learner.average.reverb.assign(learner.average.reverb * np.nan)
+        return judge(*crops)
+
+    monkeypatch.setattr(learner, "judge", break_before_third)
+    listener = Listener()
+    result = teach(make_profile(), emit=listener)
+    assert len(listener.warnings) == 1
+    assert [validation.step for validation in result.history] == list(range(1, 9))
+    for weights in result.model.weights().values():
+        assert np.isfinite(weights).all()
+
+
 def test_explosions_without_end_are_reported(
     teach, make_profile, learner_for, monkeypatch
 ):
