@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from amadeus.errors import AmadeusError
 from amadeus.home import explain_os_errors
@@ -134,5 +135,19 @@ def _is_worth_reading(record: logging.LogRecord) -> bool:
     return record.levelno >= _CHATTY.get(record.name.partition(".")[0], logging.NOTSET)
 
 
+def _end_process(status: int) -> NoReturn:
+    """Ends this process with a status, whatever threads are left.
+
+    An interrupt that passes through `exec` of a string is remembered by CPython 3.11, which then
+    dies of SIGINT at exit though the interrupt was handled, and 130 would be lost.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if status == EXIT_INTERRUPTED:
+        os._exit(status)
+    sys.exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _end_process(main())
