@@ -37,6 +37,11 @@ class Learner:
         self.model.assign(weights)
         self.average.assign(weights)
 
+    def limit_reach(self, reach_db: np.ndarray) -> None:
+        """Tells the voice which loudness it is taught; see `VoiceModel.limit_reach`."""
+        self.model.limit_reach(reach_db)
+        self.average.limit_reach(reach_db)
+
     @tf.function(autograph=False)
     def learn(
         self,

@@ -75,6 +75,10 @@ class VoiceModel(tf.Module):
         n_reverb = round(profile.reverb_duration_s * profile.sample_rate)
         start = rng.standard_normal(n_reverb) * REVERB_SPREAD
         self.reverb = tf.Variable(start.astype(np.float32), name="reverb")
+        everything = np.full([2, 2], [MIN_LOUDNESS_DB, MAX_LOUDNESS_DB], np.float32)
+        self.loudness_reach_db = tf.Variable(
+            everything, trainable=False, name="loudness_reach_db"
+        )
         n_tail = noise.ir_size(profile.noise_band_count) - 1
         scalars = [1] * 5
         self._state_sizes = [
@@ -97,6 +101,17 @@ class VoiceModel(tf.Module):
         """Takes over weights that have the names and shapes of `weights()`."""
         for variable in self.variables:
             variable.assign(weights[_name(variable)])
+
+    def limit_reach(self, reach_db: np.ndarray) -> None:
+        """Tells the voice which loudness it was taught.
+
+        Outside, the network sees the nearest loudness it knows, and the sound is made softer or louder by the
+        rest: a network asked for what it never heard answers with anything, a shout for a whisper included.
+
+        Args:
+          reach_db: Softest and loudest of unvoiced, then of voiced frames. Shape [2, 2].
+        """
+        self.loudness_reach_db.assign(reach_db)
 
     def perform(
         self, f0_hz: tf.Tensor, loudness_db: tf.Tensor, state: tf.Tensor
@@ -180,13 +195,14 @@ class VoiceModel(tf.Module):
             before.started > 0.5, before.noise_seed, _noise_seed(f0_hz, loudness_db)
         )
         pitch_hz = _hold_pitch(f0_hz, before.f0_hz)
-        raw, hidden = self.decoder(pitch_hz, loudness_db, before.hidden)
+        known_db, gain = self._reach(f0_hz, loudness_db)
+        raw, hidden = self.decoder(pitch_hz, known_db, before.hidden)
         voiced = tf.cast(f0_hz > 0, tf.float32)[..., None]
         shares = harmonic.normalize_below_nyquist(
             raw.harmonic_distribution, f0_hz=pitch_hz, spec=self.spec
         )
         decoded = _Decoded(
-            pitch_hz, raw.amplitude * voiced, shares, raw.noise_magnitudes
+            pitch_hz, raw.amplitude * voiced * gain, shares, raw.noise_magnitudes * gain
         )
         n_frames = tf.cast(tf.shape(f0_hz)[1], tf.float32)
         after = _State(
@@ -200,6 +216,14 @@ class VoiceModel(tf.Module):
             started=tf.ones_like(before.started),
         )
         return decoded, after
+
+    def _reach(
+        self, f0_hz: tf.Tensor, loudness_db: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The nearest loudness known [batch, n_frames], and the gain [batch, n_frames, 1] that is left to do."""
+        reach_db = tf.gather(self.loudness_reach_db, tf.cast(f0_hz > 0, tf.int32))
+        known_db = tf.clip_by_value(loudness_db, reach_db[..., 0], reach_db[..., 1])
+        return known_db, 10.0 ** ((loudness_db - known_db) / 20.0)[..., None]
 
     def _perform_long(self, f0_hz: tf.Tensor, loudness_db: tf.Tensor) -> tf.Tensor:
         block, hop = RENDER_BLOCK_FRAMES, self.spec.hop_size

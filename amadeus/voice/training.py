@@ -26,6 +26,7 @@ from amadeus.voice.budget import Budget, Speedometer
 from amadeus.voice.export import read_weights
 from amadeus.voice.learner import Learner
 from amadeus.voice.model import VoiceModel
+from amadeus.voice.reach import find_reach
 from amadeus.voice.sampler import (
     Crops,
     CropSampler,
@@ -201,6 +202,11 @@ class _Run:
         )
         self._learner = Learner(profile)
         base = self._start(base_voice_path)
+        self._learner.limit_reach(
+            find_reach(
+                train_passages, f0_confidence_threshold=profile.f0_confidence_threshold
+            )
+        )
         self._checkpoint_path = checkpoint_path
         self._fingerprint = _fingerprint(train_passages, eval_passages, profile, base)
         self._history: list[Validation] = []

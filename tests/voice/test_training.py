@@ -296,7 +296,8 @@ def test_a_voice_grows_from_its_parent(teach, make_profile, parent_path):
     assert not listener.warnings
     parent = export.read_weights(parent_path)
     for name, weights in result.model.weights().items():
-        np.testing.assert_allclose(weights, parent[name], atol=1e-5)
+        if name != "loudness_reach_db":  # that of its own recordings
+            np.testing.assert_allclose(weights, parent[name], atol=1e-5)
 
 
 def test_a_parent_of_another_make_is_left_with_a_warning(
