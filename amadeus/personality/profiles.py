@@ -15,6 +15,9 @@ from amadeus.v1 import profiles_pb2
 Profile = TypeVar("Profile", profiles_pb2.LearnerProfile, profiles_pb2.PlayerProfile)
 
 
+_FLOAT32_EPSILON = 2.0**-23
+
+
 class Knob(NamedTuple):
     """A field of a profile: its default and the closed range it may take."""
 
@@ -186,7 +189,11 @@ def _parse_enum(key: str, text: str, enum_type: Any) -> int:
 
 
 def _check_range(name: str, value: Any, knob: Knob) -> None:
-    if knob.low is None or knob.high is None or knob.low <= value <= knob.high:
+    if knob.low is None or knob.high is None:
+        return
+    # A float field holds float32, so a limit itself may come back a hair beyond it.
+    slack = _FLOAT32_EPSILON * abs(value)
+    if knob.low - slack <= value <= knob.high + slack:
         return
     unit = f" {knob.unit}" if knob.unit else ""
     raise ConfigError(

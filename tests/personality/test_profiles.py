@@ -82,3 +82,11 @@ def test_an_empty_pitch_range_is_refused():
 def test_player_knobs_are_checked_too():
     with pytest.raises(ConfigError, match="reverb_mix=2 is out of range"):
         profiles.complete_player_profile(profiles_pb2.PlayerProfile(reverb_mix=2))
+
+
+@pytest.mark.parametrize(
+    "setting", ["learning_rate=1e-6", "learning_rate=0.1", "f0_min_hz=16"]
+)
+def test_a_limit_may_be_chosen_and_stays_allowed_as_float32(setting):
+    profile = profiles.parse_learner_settings([setting])
+    assert profiles.complete_learner_profile(profile).learning_rate > 0
