@@ -4,6 +4,8 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before any test imports TensorFlow
 
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # the oracle, ddsp, knows no Keras 3
+
 import numpy as np
 import pytest
 

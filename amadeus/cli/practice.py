@@ -28,7 +28,11 @@ def practice() -> None:
 @click.argument("name")
 @click.argument("recordings", nargs=-1, required=True)
 @click.option("--minutes", type=float, help="How long to train, in minutes.")
-@click.option("--steps", type=int, help="How many steps to train, instead of minutes.")
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    help="How many steps to train, instead of minutes.",
+)
 @click.option(
     "--learner",
     metavar="KEY=VALUE",

@@ -161,7 +161,7 @@ def test_render_adds_the_share_of_reverb_asked_for(model, gestures):
     mixes = tf.constant([0.0, 0.5, 1.0])
     audio = model.render(*gestures, mixes).numpy()
     dry = model.perform(*gestures, zeros(model, 3)).audio.numpy()
-    taps = model.reverb.numpy()
+    taps = model.impulse_response.numpy()
     taps[0] = 0  # the dry sound stands for it
     for row, mix in enumerate((0.0, 0.5, 1.0)):
         wet = np.convolve(dry[row], taps)[: dry.shape[1]]
@@ -188,3 +188,15 @@ def test_weights_have_names_of_their_own(model):
     weights = model.weights()
     assert len(weights) == len(model.variables)
     assert {"reverb", "decoder/recurrent/kernel", "decoder/head/bias"} <= set(weights)
+
+
+def test_the_reverb_dies_away_by_60_db(make_profile):
+    voice = VoiceModel(make_profile(reverb_duration_s=0.5))
+    voice.reverb.assign(np.ones(4_000, np.float32))
+    click = np.zeros([1, 4_000], np.float32)
+    click[0, 0] = 1.0
+    rung = np.asarray(voice.reverberate(click, np.ones(1, np.float32)))[0]
+    assert rung[0] == pytest.approx(1.0, abs=1e-5)  # the dry sound
+    half_db, end_db = 20 * np.log10(rung[[2_000, 3_999]])
+    assert half_db == pytest.approx(-30, abs=0.1)
+    assert end_db == pytest.approx(-60, abs=0.1)
