@@ -28,11 +28,7 @@ def practice() -> None:
 @click.argument("name")
 @click.argument("recordings", nargs=-1, required=True)
 @click.option("--minutes", type=float, help="How long to train, in minutes.")
-@click.option(
-    "--steps",
-    type=click.IntRange(min=1),
-    help="How many steps to train, instead of minutes.",
-)
+@click.option("--steps", type=int, help="How many steps to train, instead of minutes.")
 @click.option(
     "--learner",
     metavar="KEY=VALUE",
@@ -91,8 +87,10 @@ def gather_settings(
     """Joins the options that are short for learner settings with the settings themselves.
 
     Raises:
-      ConfigError: A setting was given twice, or both time and steps.
+      ConfigError: A setting was given twice, or both time and steps, or no steps.
     """
+    if steps == 0:  # in a profile it stands for `training_minutes`
+        raise ConfigError("--steps 0 trains nothing: choose 1 or more, or --minutes.")
     short = {"training_minutes": minutes, "step_count": steps, "seed": seed}
     settings = [f"{key}={value}" for key, value in short.items() if value is not None]
     settings += learner
