@@ -2,15 +2,24 @@ import pytest
 
 from pipelines.runner import DIRECT_RUNNER, beam_args
 
-OURS = f"--runner={DIRECT_RUNNER}"
+OURS = [
+    f"--runner={DIRECT_RUNNER}",
+    "--direct_running_mode=multi_threading",
+    "--direct_num_workers=2",
+]
+
+
+@pytest.fixture(autouse=True)
+def _two_cores(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
 
 
 @pytest.mark.parametrize(
     ("given", "used"),
     [
-        ([], [OURS]),
-        (["--direct_num_workers=2"], [OURS, "--direct_num_workers=2"]),
-        (["--runner=DirectRunner", "--x=1"], [OURS, "--x=1"]),
+        ([], OURS),
+        (["--direct_num_workers=3"], [*OURS, "--direct_num_workers=3"]),
+        (["--runner=DirectRunner", "--x=1"], [*OURS, "--x=1"]),
         (["--runner=FlinkRunner", "--x=1"], ["--runner=FlinkRunner", "--x=1"]),
         (["--runner=DirectRunner", "--runner=FlinkRunner"], ["--runner=FlinkRunner"]),
     ],
