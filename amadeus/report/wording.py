@@ -35,7 +35,12 @@ METRICS = {
         "mean distance of the pitch, found again in the resynthesis",
     ),
     "f0_outlier_ratio": MetricName(
-        "pitch outliers", "%", "share of frames whose pitch cannot be trusted"
+        "pitch outliers",
+        "%",
+        "share of 4 s excerpts whose pitch is lost or more than an octave off",
+    ),
+    "silent_leak_db": MetricName(
+        "sound in silence", "dB", "loudness of the voice where the original is silent"
     ),
 }
 
