@@ -20,9 +20,9 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path, rng):
 
 
 def test_another_runs_checkpoint_is_left_alone(tmp_path):
-    checkpoint.save(tmp_path, {}, {}, fingerprint="a")
+    checkpoint.save(tmp_path, {}, {"whose": "a"}, fingerprint="a")
     assert checkpoint.load(tmp_path, fingerprint="b") is None
-    assert checkpoint.load(tmp_path, fingerprint="a") is not None
+    assert checkpoint.load(tmp_path, fingerprint="a").notes == {"whose": "a"}
 
 
 def test_a_damaged_or_missing_checkpoint_counts_as_none(tmp_path):
