@@ -104,9 +104,9 @@ def test_a_generation_that_branches_names_its_own_parent(home, deu, scribe):
 
 
 def test_deus_do_not_mix(home, deu, scribe):
+    flute = home.create_deu("flute")  # first: what is older than a deu is not its own
     scribe.write("cello", 1)
     scribe.write("flute", 1, digest="sha256:f")
-    flute = home.create_deu("flute")
     assert [r.digest for r in lineage.lineage_of(home, deu)] == ["sha256:1"]
     assert [r.digest for r in lineage.lineage_of(home, flute)] == ["sha256:f"]
 
