@@ -94,22 +94,6 @@ def normalize_below_nyquist(
     return shares / tf.where(total == 0.0, _TINY, total)
 
 
-def distribute(
-    amplitude: tf.Tensor,
-    harmonic_distribution: tf.Tensor,
-    *,
-    f0_hz: tf.Tensor,
-    spec: AudioSpec,
-) -> tf.Tensor:
-    """Shares `amplitude` [batch, n_frames] among the audible harmonics.
-
-    Returns:
-      Amplitudes for `synthesize`. Shape [batch, n_frames, n_harmonics].
-    """
-    shares = normalize_below_nyquist(harmonic_distribution, f0_hz=f0_hz, spec=spec)
-    return amplitude[..., None] * shares
-
-
 def _ramp_hz(
     f0_hz: tf.Tensor, previous_f0_hz: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:

@@ -24,11 +24,8 @@ class Organ(tf.Module):
     def sound(self, f0_hz, magnitudes):
         shape = tf.shape(f0_hz)
         n_batch, n_samples = shape[0], shape[1] * SPEC.hop_size
-        shares = harmonic.distribute(
-            tf.ones_like(f0_hz),
-            tf.ones([n_batch, shape[1], 60]),
-            f0_hz=f0_hz,
-            spec=SPEC,
+        shares = harmonic.normalize_below_nyquist(
+            tf.ones([n_batch, shape[1], 60]), f0_hz=f0_hz, spec=SPEC
         )
         nothing = tf.zeros([n_batch])
         tones = harmonic.synthesize(
