@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from amadeus.audio import AudioSpec
 from amadeus.errors import ConfigError
+from amadeus.personality import presets
 from amadeus.v1 import profiles_pb2
 
 Profile = TypeVar("Profile", profiles_pb2.LearnerProfile, profiles_pb2.PlayerProfile)
@@ -27,7 +28,9 @@ class Knob(NamedTuple):
     unit: str = ""
 
 
+# Defaults are those of the preset `live`; another preset puts its own in their place.
 LEARNER_KNOBS: dict[str, Knob] = {
+    "preset": Knob(presets.DEFAULT),
     "sample_rate": Knob(16_000, 8_000, 96_000, "Hz"),
     "frame_rate": Knob(100, 25, 1_000, "Hz"),
     "f0_tracker": Knob(profiles_pb2.F0_TRACKER_SWIFT_F0),
@@ -50,6 +53,7 @@ LEARNER_KNOBS: dict[str, Knob] = {
     "eval_fraction": Knob(0.1, 0.01, 0.5),
     "early_stop": Knob(True),
     "blessing_tolerance": Knob(0.05, 0.0, 10.0),
+    "loudness_weighting": Knob(profiles_pb2.LOUDNESS_WEIGHTING_A),
 }
 
 PLAYER_KNOBS: dict[str, Knob] = {
@@ -68,12 +72,13 @@ PLAYER_KNOBS: dict[str, Knob] = {
 def complete_learner_profile(
     profile: profiles_pb2.LearnerProfile | None = None,
 ) -> profiles_pb2.LearnerProfile:
-    """Fills every open field with its default and checks the whole.
+    """Fills every open field with its preset's value or its default, and checks the whole.
 
     Raises:
       ConfigError: A field is out of range, or two fields contradict each other.
     """
-    complete = _complete(profile or profiles_pb2.LearnerProfile(), LEARNER_KNOBS)
+    given = profile or profiles_pb2.LearnerProfile()
+    complete = _complete(given, _with_preset(given))
     if complete.f0_min_hz >= complete.f0_max_hz:
         raise ConfigError(
             f"f0_min_hz={complete.f0_min_hz:g} is not below f0_max_hz={complete.f0_max_hz:g}: "
@@ -119,6 +124,27 @@ def parse_player_settings(settings: Iterable[str]) -> profiles_pb2.PlayerProfile
       ConfigError: A key is unknown, or a value is not of its kind or out of range.
     """
     return _parse(settings, profiles_pb2.PlayerProfile(), PLAYER_KNOBS, "player")
+
+
+def _with_preset(
+    profile: profiles_pb2.LearnerProfile,
+) -> dict[str, Knob]:
+    """The knobs with the defaults of the profile's preset, at the profile's sample rate."""
+    preset = presets.find(profile.preset or presets.DEFAULT)
+    knobs = {
+        name: knob._replace(default=preset.settings.get(name, knob.default))
+        for name, knob in LEARNER_KNOBS.items()
+    }
+    sample_rate = (
+        profile.sample_rate
+        if profile.HasField("sample_rate")
+        else knobs["sample_rate"].default
+    )
+    for name in ("harmonic_count", "noise_band_count"):
+        knob = knobs[name]
+        scaled = presets.scale_count(name, knob.default, sample_rate)
+        knobs[name] = knob._replace(default=scaled)
+    return knobs
 
 
 def _complete(profile: Profile, knobs: dict[str, Knob]) -> Profile:
