@@ -6,7 +6,7 @@ import numpy as np
 
 from amadeus.audio import AudioSpec
 from amadeus.errors import ConfigError, RecordingError
-from amadeus.features.loudness import compute_loudness
+from amadeus.features.loudness import measure_loudness
 from amadeus.features.types import Features, Pitch, PitchTracker
 from amadeus.features.voicing import fill_unvoiced, repair_octave_spikes, voiced_mask
 from amadeus.personality import profiles
@@ -41,8 +41,8 @@ def extract(
         audio, spec=spec, f0_min_hz=profile.f0_min_hz, f0_max_hz=profile.f0_max_hz
     )
     pitch = _settle(_hush(pitch, audio, spec), profile=profile, spec=spec)
-    loudness_db = compute_loudness(
-        audio, sample_rate=spec.sample_rate, frame_rate=spec.frame_rate
+    loudness_db = measure_loudness(
+        audio, spec=spec, weighting=profile.loudness_weighting
     )
     return Features(pitch.f0_hz, pitch.f0_confidence, loudness_db)
 

@@ -1,25 +1,62 @@
-"""A-weighted loudness, as `ddsp.spectral_ops.compute_loudness` defines it.
+"""Loudness, A-weighted as `ddsp.spectral_ops.compute_loudness` has it, or plain as `compute_power` has it.
 
-Frames are centred, windowed with a periodic Hann window, and their power spectrum is weighted
-with the A curve and averaged over bins. The spectrum is not divided by the window's length, so a
-full-scale tone lies above 0 dB; what matters is that every part of Amadeus measures alike.
+Frames are centred. For the A-weighted loudness they are windowed with a periodic Hann window, and their
+power spectrum is weighted with the A curve and averaged over bins; the spectrum is not divided by the
+window's length, so a full-scale tone lies above 0 dB. The plain power is the mean square of a frame, which
+puts a full-scale tone at -3 dB. What matters is that everything about one voice measures alike: training,
+evaluation, timbre transfer, and for the plain power the DDSP-VST plugin too.
 
 References: Engel et al., "DDSP", ICLR 2020; IEC 61672-1 for the A curve.
 """
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
+
+from amadeus.audio import AudioSpec
+from amadeus.errors import ConfigError
+from amadeus.v1 import profiles_pb2
 
 RANGE_DB = 80.0
 
 _WINDOW_S = 512 / 16_000  # DDSP's window of 512 samples at 16 kHz
+_POWER_FRAME_S = 1_024 / 16_000  # the frame of DDSP-VST, 1024 samples at 16 kHz
 _FRAMES_PER_CHUNK = 4_096  # bounds memory to tens of MB however long the audio
+
+
+def measure_loudness(
+    audio: np.ndarray, *, spec: AudioSpec, weighting: int
+) -> np.ndarray:
+    """Measures the loudness of each frame as a profile wants it.
+
+    Args:
+      audio: In [-1, 1]. Shape [n_samples].
+      spec: The clock.
+      weighting: Of `profiles_pb2.LoudnessWeighting`: A, or NONE for the plain power.
+
+    Returns:
+      Loudness in dB, at least -80. Float32, shape [n_frames].
+
+    Raises:
+      ConfigError: The weighting is unknown.
+    """
+    rates = {"sample_rate": spec.sample_rate, "frame_rate": spec.frame_rate}
+    if weighting == profiles_pb2.LOUDNESS_WEIGHTING_A:
+        return compute_loudness(audio, **rates)
+    if weighting == profiles_pb2.LOUDNESS_WEIGHTING_NONE:
+        return compute_power(audio, **rates)
+    raise ConfigError(f"loudness_weighting={weighting} is not known: choose a or none.")
 
 
 def window_size(sample_rate: int) -> int:
     """Chooses the window in samples: the power of two nearest to 32 ms (512 at 16 kHz)."""
     return 1 << round(math.log2(_WINDOW_S * sample_rate))
+
+
+def power_frame_size(sample_rate: int) -> int:
+    """Chooses the frame of the plain power: the power of two nearest to 64 ms (1024 at 16 kHz)."""
+    return 1 << round(math.log2(_POWER_FRAME_S * sample_rate))
 
 
 def compute_loudness(
@@ -45,18 +82,46 @@ def compute_loudness(
       Loudness in dB, at least -range_db. Float32, shape [n_frames].
     """
     size = n_fft or window_size(sample_rate)
-    hop_size = sample_rate // frame_rate
-    padded = np.pad(np.asarray(audio, np.float32), size // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop_size]
     weights = a_weighting_power(sample_rate, size) / (size // 2 + 1)
     power = np.concatenate(
         [
-            _weighted_power(frames[start : start + _FRAMES_PER_CHUNK], weights)
-            for start in range(0, len(frames), _FRAMES_PER_CHUNK)
+            _weighted_power(frames, weights)
+            for frames in _frames(audio, size, sample_rate // frame_rate)
         ]
     )
-    loudness_db = 10 * np.log10(np.maximum(power, 10 ** (-range_db / 10))) - ref_db
-    return np.asarray(np.maximum(loudness_db, -range_db), np.float32)
+    return _to_db(power, range_db=range_db, ref_db=ref_db)
+
+
+def compute_power(
+    audio: np.ndarray,
+    *,
+    sample_rate: int,
+    frame_rate: int,
+    frame_size: int | None = None,
+    range_db: float = RANGE_DB,
+    ref_db: float = 0.0,
+) -> np.ndarray:
+    """Computes the plain power of each frame: nothing is weighted, nothing windowed.
+
+    Args:
+      audio: In [-1, 1]. Shape [n_samples].
+      sample_rate: Samples per second.
+      frame_rate: Frames per second; divides `sample_rate`.
+      frame_size: In samples; by default `power_frame_size(sample_rate)`.
+      range_db: Distance from 0 dB to the floor.
+      ref_db: Subtracted from every power above the floor.
+
+    Returns:
+      Power in dB, at least -range_db. Float32, shape [n_frames].
+    """
+    size = frame_size or power_frame_size(sample_rate)
+    power = np.concatenate(
+        [
+            np.einsum("fi,fi->f", frames, frames) / size
+            for frames in _frames(audio, size, sample_rate // frame_rate)
+        ]
+    )
+    return _to_db(power, range_db=range_db, ref_db=ref_db)
 
 
 def a_weighting_power(sample_rate: int, n_fft: int) -> np.ndarray:
@@ -75,6 +140,19 @@ def a_weighting_power(sample_rate: int, n_fft: int) -> np.ndarray:
     decibels = 2.0 + 20 * np.log10(np.maximum(gain, 1e-10))
     floored: np.ndarray = np.maximum(decibels, -80.0)  # the floor is DDSP's
     return np.power(10.0, floored / 10)
+
+
+def _frames(audio: np.ndarray, size: int, hop_size: int) -> Iterator[np.ndarray]:
+    """Cuts centred frames, a chunk of them at a time. Shape [at most _FRAMES_PER_CHUNK, size]."""
+    padded = np.pad(np.asarray(audio, np.float32), size // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop_size]
+    for start in range(0, len(frames), _FRAMES_PER_CHUNK):
+        yield frames[start : start + _FRAMES_PER_CHUNK]
+
+
+def _to_db(power: np.ndarray, *, range_db: float, ref_db: float) -> np.ndarray:
+    level_db = 10 * np.log10(np.maximum(power, 10 ** (-range_db / 10))) - ref_db
+    return np.asarray(np.maximum(level_db, -range_db), np.float32)
 
 
 def _weighted_power(frames: np.ndarray, weights: np.ndarray) -> np.ndarray:

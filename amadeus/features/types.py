@@ -17,7 +17,7 @@ class Features(NamedTuple):
       f0_hz: Fundamental frequency in Hz, always positive: unvoiced frames hold a pitch
         interpolated between their voiced neighbours. Float32, shape [n_frames].
       f0_confidence: How sure the tracker is, in [0, 1]. Float32, shape [n_frames].
-      loudness_db: A-weighted loudness in dB, at least -80. Float32, shape [n_frames].
+      loudness_db: Loudness in dB by the profile's weighting, at least -80. Float32, shape [n_frames].
     """
 
     f0_hz: np.ndarray

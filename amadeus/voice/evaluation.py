@@ -3,7 +3,7 @@
 The metrics are those of `ddsp.training.metrics`:
 
     spectral_loss        `ddsp.losses.SpectralLoss` (L1 of magnitudes and of their logarithms)
-    loudness_error_db    L1 distance of A-weighted loudness
+    loudness_error_db    L1 distance of loudness, weighted as the voice's profile says
     f0_error_semitones   L1 distance of pitch where the original's pitch is sure
     f0_outlier_ratio     share of 4 s excerpts whose pitch is more than 12 semitones off, or lost
     silent_leak_db       loudness of the voice where the original is silent; ours, not ddsp's

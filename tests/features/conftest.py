@@ -10,9 +10,14 @@ from tests.features.sounds import EXAMPLES
 
 @pytest.fixture(scope="session")
 def ddsp_loudness():
-    """The peer; ddsp needs the crepe package for pitch only."""
-    sys.modules.setdefault("crepe", types.ModuleType("crepe"))
-    return pytest.importorskip("ddsp.spectral_ops").compute_loudness
+    """The peer of the A-weighted loudness."""
+    return _ddsp_spectral_ops().compute_loudness
+
+
+@pytest.fixture(scope="session")
+def ddsp_power():
+    """The peer of the plain power."""
+    return _ddsp_spectral_ops().compute_power
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +28,9 @@ def humming():
 @pytest.fixture
 def profile():
     return profiles.complete_learner_profile()
+
+
+def _ddsp_spectral_ops():
+    # ddsp needs the crepe package for pitch only
+    sys.modules.setdefault("crepe", types.ModuleType("crepe"))
+    return pytest.importorskip("ddsp.spectral_ops")

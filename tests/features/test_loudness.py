@@ -2,8 +2,17 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from amadeus.audio import AudioSpec
+from amadeus.errors import ConfigError
 from amadeus.features import loudness
-from amadeus.features.loudness import compute_loudness, window_size
+from amadeus.features.loudness import (
+    compute_loudness,
+    compute_power,
+    measure_loudness,
+    power_frame_size,
+    window_size,
+)
+from amadeus.v1 import profiles_pb2
 
 RATES = [
     (16_000, 100),
@@ -102,3 +111,58 @@ def test_chunks_are_invisible(rng, monkeypatch):
     monkeypatch.setattr(loudness, "_FRAMES_PER_CHUNK", 7)
     chunked = compute_loudness(audio, sample_rate=16_000, frame_rate=100)
     assert_allclose(chunked, whole, atol=1e-5)
+
+
+@pytest.mark.parametrize(("sample_rate", "frame_rate"), RATES)
+def test_plain_power_is_that_of_ddsp(ddsp_power, rng, sample_rate, frame_rate):
+    n_samples = sample_rate // 2 + 37
+    sounds = {
+        "noise": rng.normal(0, 0.1, n_samples),
+        "low sine": _sine(40, sample_rate=sample_rate, amplitude=0.01),
+        "fading": rng.normal(0, 0.1, n_samples) * np.geomspace(1, 1e-6, n_samples),
+        "silence": np.zeros(n_samples),
+    }
+    size = power_frame_size(sample_rate)
+    rates = {"sample_rate": sample_rate, "frame_rate": frame_rate}
+    for name, sound in sounds.items():
+        audio = sound.astype(np.float32)
+        ours = compute_power(audio, **rates)
+        theirs = ddsp_power(audio, frame_size=size, **rates)
+        assert len(ours) == len(audio) * frame_rate // sample_rate + 1
+        assert_allclose(ours, theirs, atol=1e-3, err_msg=name)
+
+
+def test_the_frame_of_the_plain_power_is_the_plugins_at_its_rate():
+    assert power_frame_size(16_000) == 1_024
+    for rate in (8_000, 24_000, 44_100, 48_000):
+        size = power_frame_size(rate)
+        assert size & (size - 1) == 0
+        assert 2**-0.5 <= size / rate / 0.064 <= 2**0.5
+
+
+def test_range_and_reference_of_the_plain_power_are_those_of_ddsp(ddsp_power, rng):
+    audio = (rng.normal(0, 0.1, 8_000) * np.geomspace(1, 1e-6, 8_000)).astype("f4")
+    options = {"sample_rate": 16_000, "frame_rate": 50, "frame_size": 1_024}
+    ours = compute_power(audio, range_db=60.0, ref_db=20.7, **options)
+    theirs = ddsp_power(audio, range_db=60.0, ref_db=20.7, **options)
+    assert_allclose(ours, theirs, atol=1e-3)
+
+
+def test_a_full_scale_tone_has_a_plain_power_of_minus_3_db_at_any_pitch():
+    for f0_hz in (125, 440, 3_000):
+        power_db = compute_power(_sine(f0_hz), sample_rate=16_000, frame_rate=50)
+        assert_allclose(power_db[3:-3], -3.01, atol=0.1)
+
+
+def test_a_profile_chooses_the_measure(rng):
+    audio = rng.normal(0, 0.1, 8_000).astype(np.float32)
+    spec = AudioSpec(sample_rate=16_000, frame_rate=50)
+    for weighting, measure in (
+        (profiles_pb2.LOUDNESS_WEIGHTING_A, compute_loudness),
+        (profiles_pb2.LOUDNESS_WEIGHTING_NONE, compute_power),
+    ):
+        chosen = measure_loudness(audio, spec=spec, weighting=weighting)
+        expected = measure(audio, sample_rate=16_000, frame_rate=50)
+        assert_allclose(chosen, expected)
+    with pytest.raises(ConfigError, match="choose a or none"):
+        measure_loudness(audio, spec=spec, weighting=99)
