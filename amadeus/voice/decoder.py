@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from amadeus.voice.recurrent import gated_recurrence
+from amadeus.voice.recurrent import gated_recurrence, gated_step
 
 N_INPUTS = 2  # pitch and loudness
 LOUDNESS_RANGE_DB = 80.0  # as ddsp scales loudness: [-80, 0] dB -> [0, 1]
@@ -152,6 +152,9 @@ class _Gru(tf.Module):
         )
 
     def __call__(self, x: tf.Tensor, hidden: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        if x.shape[1] == 1:
+            hidden = gated_step(self.inputs(x)[:, 0], hidden, self.kernel)
+            return hidden[:, None], hidden
         by_frame = tf.transpose(self.inputs(x), [1, 0, 2])
         states = gated_recurrence(by_frame, hidden, self.kernel)
         return tf.transpose(states, [1, 0, 2]), states[-1]

@@ -191,6 +191,36 @@ class VoiceModel(tf.Module):
             decoded.amplitude, decoded.harmonic_distribution, decoded.noise_magnitudes
         )
 
+    def decode(
+        self,
+        f0_hz: tf.Tensor,
+        pitch_hz: tf.Tensor,
+        loudness_db: tf.Tensor,
+        hidden: tf.Tensor,
+    ) -> tuple[Controls, tf.Tensor]:
+        """Decodes frames from numbers that are finite and pitches that are known; for formats without the rest.
+
+        Args:
+          f0_hz: Not positive where unvoiced. Shape [batch, n_frames].
+          pitch_hz: What the network sees; |f0_hz|, or where that is 0 the last pitch known. Likewise.
+          loudness_db: Likewise.
+          hidden: Recurrent state before the first frame. Shape [batch, n_recurrent_units].
+
+        Returns:
+          controls: As `controls` returns them.
+          hidden: Recurrent state after the last frame.
+        """
+        known_db, gain = self._reach(f0_hz, loudness_db)
+        raw, hidden = self.decoder(pitch_hz, known_db, hidden)
+        voiced = tf.cast(f0_hz > 0, tf.float32)[..., None]
+        shares = harmonic.normalize_below_nyquist(
+            raw.harmonic_distribution, f0_hz=pitch_hz, spec=self.spec
+        )
+        controls = Controls(
+            raw.amplitude * voiced * gain, shares, raw.noise_magnitudes * gain
+        )
+        return controls, hidden
+
     def _decode(
         self, f0_hz: tf.Tensor, loudness_db: tf.Tensor, state: tf.Tensor
     ) -> tuple["_Decoded", _State]:
@@ -201,15 +231,8 @@ class VoiceModel(tf.Module):
             before.started > 0.5, before.noise_seed, _noise_seed(f0_hz, loudness_db)
         )
         pitch_hz = _hold_pitch(f0_hz, before.f0_hz)
-        known_db, gain = self._reach(f0_hz, loudness_db)
-        raw, hidden = self.decoder(pitch_hz, known_db, before.hidden)
-        voiced = tf.cast(f0_hz > 0, tf.float32)[..., None]
-        shares = harmonic.normalize_below_nyquist(
-            raw.harmonic_distribution, f0_hz=pitch_hz, spec=self.spec
-        )
-        decoded = _Decoded(
-            pitch_hz, raw.amplitude * voiced * gain, shares, raw.noise_magnitudes * gain
-        )
+        controls, hidden = self.decode(f0_hz, pitch_hz, loudness_db, before.hidden)
+        decoded = _Decoded(pitch_hz, *controls)
         n_frames = tf.cast(tf.shape(f0_hz)[1], tf.float32)
         after = _State(
             hidden=hidden,

@@ -13,6 +13,22 @@ from collections.abc import Callable
 import tensorflow as tf
 
 
+def gated_step(inputs: tf.Tensor, hidden: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Runs the unit over one frame, without a loop: for one frame at a time, and for formats that know no loops.
+
+    Args:
+      inputs: As for `gated_recurrence`, of one frame. Shape [batch, 3 * n_units].
+      hidden: State before the frame. Shape [batch, n_units].
+      kernel: As for `gated_recurrence`.
+
+    Returns:
+      State after the frame. Shape [batch, n_units].
+    """
+    n_units = kernel.shape[0]
+    to_gates, to_new = tf.split(inputs, [2 * n_units, n_units], axis=-1)
+    return _advance(hidden, to_gates, to_new, kernel)[0]
+
+
 @tf.custom_gradient
 def gated_recurrence(
     inputs: tf.Tensor, hidden: tf.Tensor, kernel: tf.Tensor
@@ -32,12 +48,7 @@ def gated_recurrence(
     to_gates, to_new = tf.split(inputs, [2 * n_units, n_units], axis=-1)
 
     def step(before: tf.Tensor, frame: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        old = before[:, :n_units]
-        by_gates, by_new = tf.split(old @ kernel, [2 * n_units, n_units], axis=-1)
-        gates = tf.sigmoid(frame[0] + by_gates)
-        keep, reset = tf.split(gates, 2, axis=-1)
-        new = tf.tanh(frame[1] + reset * by_new)
-        return tf.concat([new + keep * (old - new), gates, new, by_new], axis=-1)
+        return tf.concat(_advance(before[:, :n_units], *frame, kernel), axis=-1)
 
     start = tf.pad(hidden, [[0, 0], [0, 4 * n_units]])
     steps = tf.scan(step, (to_gates, to_new), start)
@@ -69,6 +80,18 @@ def gated_recurrence(
         )
 
     return states, gradient
+
+
+def _advance(
+    old: tf.Tensor, to_gates: tf.Tensor, to_new: tf.Tensor, kernel: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The state after a frame; and the gates, the tanh and the state's share in it, which the gradient wants."""
+    n_units = kernel.shape[0]
+    by_gates, by_new = tf.split(old @ kernel, [2 * n_units, n_units], axis=-1)
+    gates = tf.sigmoid(to_gates + by_gates)
+    keep, reset = tf.split(gates, 2, axis=-1)
+    new = tf.tanh(to_new + reset * by_new)
+    return new + keep * (old - new), gates, new, by_new
 
 
 def _shift(frames: tf.Tensor) -> tf.Tensor:

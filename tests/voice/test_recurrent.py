@@ -2,7 +2,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.testing import assert_allclose
 
-from amadeus.voice.recurrent import gated_recurrence
+from amadeus.voice.recurrent import gated_recurrence, gated_step
 
 
 def plain_recurrence(inputs, hidden, kernel):
@@ -37,3 +37,14 @@ def test_states_and_gradients_are_those_of_the_definition(rng):
     ):
         assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
         assert np.abs(theirs).max() > 0.01
+
+
+def test_a_step_is_a_run_of_one_frame(rng):
+    inputs, hidden, kernel = (
+        tf.constant(rng.normal(size=shape), tf.float32)
+        for shape in ([7, 3, 15], [3, 5], [5, 15])
+    )
+    whole = gated_recurrence(inputs, hidden, kernel)
+    for frame, expected in zip(inputs, whole, strict=True):
+        hidden = gated_step(frame, hidden, kernel)
+        assert_allclose(hidden, expected, atol=1e-6)
