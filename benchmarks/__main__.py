@@ -9,7 +9,8 @@ import benchmarks
 
 def main(argv: list[str]) -> int:
     """Hands the arguments to the benchmark named first."""
-    names = [m.name for m in pkgutil.iter_modules(benchmarks.__path__)]
+    found = pkgutil.iter_modules(benchmarks.__path__)
+    names = [module.name for module in found if not module.ispkg]
     names = sorted(name for name in names if not name.startswith("_"))
     if not argv or argv[0] not in names:
         print(f"benchmarks: name one of {', '.join(names)}", file=sys.stderr)

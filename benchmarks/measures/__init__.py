@@ -1,0 +1,1 @@
+"""What the judge measures: one module a fault, plain functions over numpy arrays."""
