@@ -29,11 +29,16 @@ COMMANDS = {
         "doctor",
         "Check this machine, and say how to mend what is wrong.",
     ),
-    "deu": LazyCommand("amadeus.cli.deu", "deu", "Create, list, show and remove deus."),
+    "deu": LazyCommand(
+        "amadeus.cli.deu", "deu", "Create, list, show, export and remove deus."
+    ),
     "listen": LazyCommand(
         "amadeus.cli.listen",
         "listen_command",
         "Say what could be learned from recordings.",
+    ),
+    "presets": LazyCommand(
+        "amadeus.cli.presets", "presets", "Explain the presets a voice is made from."
     ),
     "practice": LazyCommand(
         "amadeus.cli.practice", "practice", "Teach a deu: make its next personality."

@@ -82,6 +82,16 @@ def find(number: int) -> Preset:
     raise ConfigError(f"preset={number} is not known: choose one of {names}.")
 
 
+def fit_frame_rate(frame_rate: int, sample_rate: int) -> int:
+    """Finds the frame rate nearest to a preset's that divides a sample rate; its own where none is within 10 %."""
+    reach = frame_rate // 10
+    near = sorted(range(-reach, reach + 1), key=abs)
+    fitting = (
+        frame_rate + step for step in near if sample_rate % (frame_rate + step) == 0
+    )
+    return next(fitting, frame_rate)
+
+
 def scale_count(name: str, count: int, sample_rate: int) -> int:
     """Makes a count at 16 kHz one at `sample_rate` Hz, with the same spacing of bands and reach of harmonics."""
     if name == "harmonic_count":

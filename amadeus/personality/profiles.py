@@ -140,6 +140,10 @@ def _with_preset(
         if profile.HasField("sample_rate")
         else knobs["sample_rate"].default
     )
+    frames = knobs["frame_rate"]
+    knobs["frame_rate"] = frames._replace(
+        default=presets.fit_frame_rate(frames.default, sample_rate)
+    )
     for name in ("harmonic_count", "noise_band_count"):
         knob = knobs[name]
         scaled = presets.scale_count(name, knob.default, sample_rate)
@@ -208,8 +212,10 @@ def _parse_enum(key: str, text: str, enum_type: Any) -> int:
         if value.number
     }
     if text.lower() not in choices:
+        near = difflib.get_close_matches(text.lower(), choices, n=1)
+        offer = f"; did you mean {near[0]}?" if near else "."
         raise ConfigError(
-            f"{key}={text} is not known: choose one of {', '.join(choices)}."
+            f"{key}={text} is not known: choose one of {', '.join(choices)}{offer}"
         )
     return choices[text.lower()]
 
