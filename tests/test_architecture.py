@@ -19,7 +19,7 @@ ARROWS = {
     "benchmarks": set(ROOMS),
 }
 FOREIGN_TO_AMADEUS = {"tfx", "apache_beam", "grpc", "kfp"}
-MADE_OF_TENSORFLOW = {"dsp", "voice"}
+MADE_OF_TENSORFLOW = {"dsp", "export", "voice"}
 
 
 def _modules(room):

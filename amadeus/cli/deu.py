@@ -1,16 +1,17 @@
-"""`amadeus deu`: create, list, show and remove deus."""
+"""`amadeus deu`: create, list, show, export and remove deus."""
 
 import sys
 
 import click
 
+from amadeus.cli.export import export
 from amadeus.errors import HomeError
 from amadeus.home import Home
 
 
 @click.group()
 def deu() -> None:
-    """Create, list, show and remove deus."""
+    """Create, list, show, export and remove deus."""
 
 
 @deu.command()
@@ -49,6 +50,9 @@ def show(home: Home, name: str) -> None:
 
     for line in describe(home.deu(name)):
         print(line)
+
+
+deu.add_command(export)
 
 
 @deu.command()

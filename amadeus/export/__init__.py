@@ -1,0 +1,1 @@
+"""A voice in the formats of other programs: plugins, runtimes, convolvers."""
