@@ -46,7 +46,9 @@ def metric_rows(session: Session) -> list[MetricRow]:
             meaning=wording.METRICS[name].meaning if name in wording.METRICS else "",
             value=wording.metric_value(name, metrics[name]),
             parent=wording.metric_value(name, parent[name]) if name in parent else "",
-            change=_say_change(metrics[name], parent[name]) if name in parent else "",
+            change=_say_change(name, metrics[name], parent[name])
+            if name in parent
+            else "",
         )
         for name in wording.sorted_metrics(metrics)
     ]
@@ -134,11 +136,13 @@ def _say_range_db(levels_db: Sequence[float]) -> str:
     return f"{low} to {high}"
 
 
-def _say_change(value: float, before: float) -> str:
+def _say_change(name: str, value: float, before: float) -> str:
     if not before or value == before:
         return "the same" if value == before else ""
-    percent = 100 * (value / before - 1)
-    return f"{abs(percent):.1f} % {'lower' if percent < 0 else 'higher'}"
+    way = "lower" if value < before else "higher"
+    if name in wording.LEVELS:  # of a level no percents can be told
+        return f"{abs(value - before):.1f} dB {way}"
+    return f"{abs(100 * (value / before - 1)):.1f} % {way}"
 
 
 def _ms(seconds: float) -> str:

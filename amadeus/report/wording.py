@@ -42,7 +42,19 @@ METRICS = {
     "silent_leak_db": MetricName(
         "sound in silence", "dB", "loudness of the voice where the original is silent"
     ),
+    "silence_level_dbfs": MetricName(
+        "level in silence",
+        "dBFS",
+        "level of the voice where the original stays below \N{MINUS SIGN}70 dBFS for 0.3 s or more",
+    ),
+    "attack_error_ms": MetricName(
+        "attack error",
+        "ms",
+        "difference in the time a note takes to rise from 20 to 3 dB below its peak, the median note",
+    ),
 }
+
+LEVELS = {"silent_leak_db", "silence_level_dbfs"}  # decibels, not distances in decibels
 
 
 class Setting(NamedTuple):

@@ -6,7 +6,12 @@ The metrics are those of `ddsp.training.metrics`:
     loudness_error_db    L1 distance of loudness, weighted as the voice's profile says
     f0_error_semitones   L1 distance of pitch where the original's pitch is sure
     f0_outlier_ratio     share of 4 s excerpts whose pitch is more than 12 semitones off, or lost
-    silent_leak_db       loudness of the voice where the original is silent; ours, not ddsp's
+
+and, ours alone:
+
+    silent_leak_db       loudness of the voice where the original is silent
+    silence_level_dbfs   level of the voice where the original stays below -70 dBFS for 0.3 s or more
+    attack_error_ms      difference of the attacks' lengths, the median of all notes that have one
 
 Where these deviate from ddsp, and why:
 
@@ -31,8 +36,11 @@ import tensorflow as tf
 
 from amadeus.audio import AudioSpec
 from amadeus.dsp.spectral_loss import spectral_loss
+from amadeus.features.attacks import compare_attacks
 from amadeus.features.extract import extract, make_tracker
 from amadeus.features.loudness import RANGE_DB
+from amadeus.features.notes import detect_notes
+from amadeus.features.silence import FLOOR_DBFS, silent_stretches
 from amadeus.features.types import Features, PitchTracker
 from amadeus.features.voicing import signed_f0
 from amadeus.personality import profiles
@@ -143,7 +151,8 @@ class _Ledger:
         self._spec, self._threshold = spec, threshold
         self._n_samples = 0
         self._loss, self._loudness, self._leak = _Mean(), _Mean(), _Mean()
-        self._pitch, self._outliers = _Mean(), _Mean()
+        self._pitch, self._outliers, self._silence = _Mean(), _Mean(), _Mean()
+        self._attacks_ms: list[float] = []
 
     @property
     def duration_s(self) -> float:
@@ -156,6 +165,8 @@ class _Ledger:
             **self._pitch.report("f0_error_semitones"),
             **self._outliers.report("f0_outlier_ratio"),
             **self._leak.report("silent_leak_db", _power_to_db),
+            **self._silence.report("silence_level_dbfs", _power_to_dbfs),
+            **self._attack_metric(),
         }
 
     def add(self, pair: _Pair) -> None:
@@ -163,6 +174,13 @@ class _Ledger:
         self._add_loss(pair)
         self._add_loudness(pair)
         self._add_pitch(pair)
+        self._add_silence(pair)
+        self._add_attacks(pair)
+
+    def _attack_metric(self) -> dict[str, float]:
+        if not self._attacks_ms:
+            return {}
+        return {"attack_error_ms": float(np.median(self._attacks_ms))}
 
     def _add_loss(self, pair: _Pair) -> None:
         size = round(LOSS_WINDOW_S * self._spec.sample_rate)
@@ -199,6 +217,19 @@ class _Ledger:
             self._outliers.add(float(is_outlier), 1)
             if not is_outlier:
                 self._pitch.add(float(errors.sum()), len(kept))
+
+    def _add_silence(self, pair: _Pair) -> None:
+        rate = self._spec.sample_rate
+        for start, end in silent_stretches(pair.original, sample_rate=rate):
+            heard = pair.resynthesis[start:end].astype(np.float64)
+            self._silence.add(float(np.square(heard).sum()), end - start)
+
+    def _add_attacks(self, pair: _Pair) -> None:
+        notes = detect_notes(pair.features, spec=self._spec, threshold=self._threshold)
+        errors = compare_attacks(
+            pair.original, pair.resynthesis, notes, spec=self._spec
+        )
+        self._attacks_ms += errors.duration_ms.tolist()
 
 
 def evaluate(
@@ -302,3 +333,7 @@ def _traits(pair: _Pair, threshold: float) -> np.ndarray:
 
 def _power_to_db(power: float) -> float:
     return float(10 * np.log10(power))
+
+
+def _power_to_dbfs(power: float) -> float:
+    return _power_to_db(max(power, 10 ** (FLOOR_DBFS / 10)))

@@ -4,6 +4,7 @@ import pytest
 
 from amadeus.report import wording
 from amadeus.report.session import Session, TrainingPoint, read_session
+from amadeus.report.tables import metric_rows
 from amadeus.v1 import practice_pb2, profiles_pb2
 from tests.report.practices import Scribe, make_practice, write_end, write_training
 
@@ -154,3 +155,17 @@ def test_outcomes(path, event, text):
 )
 def test_quantiles_are_read_between_their_marks(values, share, value):
     assert wording.quantile(values, share) == pytest.approx(value)
+
+
+def test_a_change_of_level_is_told_in_decibels_and_any_other_in_percent(path):
+    journal = Scribe(path)
+    evaluated = practice_pb2.Evaluated(
+        metrics={"silence_level_dbfs": -80.0, "spectral_loss": 5.4},
+        parent_metrics={"silence_level_dbfs": -60.0, "spectral_loss": 6.0},
+    )
+    journal.write(evaluated=evaluated)
+    rows = {row.label: row.change for row in metric_rows(read_session(path))}
+    assert rows == {
+        "level in silence": "20.0 dB lower",
+        "spectral loss": "10.0 % lower",
+    }

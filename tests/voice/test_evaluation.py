@@ -110,6 +110,26 @@ def test_what_sounds_in_silence_is_measured():
     assert judge([(silence, silence)]).metrics["silent_leak_db"] == pytest.approx(-80)
 
 
+def test_the_level_in_silence_is_told_in_dbfs():
+    silence = np.zeros(RATE, np.float32)
+    hum = np.full(RATE, 1e-3, np.float32)
+    assert judge([(silence, hum)]).metrics["silence_level_dbfs"] == pytest.approx(-60)
+    assert judge([(silence, silence)]).metrics["silence_level_dbfs"] == -120.0
+    assert "silence_level_dbfs" not in judge([(tone(220.0), tone(220.0))]).metrics
+
+
+def test_a_slower_attack_is_slower_by_its_difference():
+    time_s = np.arange(2 * RATE) / RATE
+    fast, slow = (
+        tone(220.0) * np.clip((time_s - 0.5) / attack_s, 0, 1).astype(np.float32)
+        for attack_s in (0.02, 0.12)
+    )
+    metrics = judge([(fast, slow)]).metrics
+    # amplitude rises in a straight line: from 0.1 to 0.71 of its peak in 0.61 of its attack
+    assert_allclose(metrics["attack_error_ms"], 0.61 * 100, atol=6)
+    assert judge([(fast, fast)]).metrics["attack_error_ms"] == 0.0
+
+
 def test_spectral_loss_is_weighted_by_duration(rng):
     short, long = rng.normal(size=RATE), rng.normal(size=3 * RATE)
     short, long = np.float32(0.1 * short), np.float32(0.1 * long)
