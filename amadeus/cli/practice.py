@@ -145,9 +145,9 @@ def _check_space(deu: Deu) -> None:
 
 def _listen_first(paths: Sequence[Path], profile: "LearnerProfile") -> None:
     from amadeus.listen.coach import check_teachable, listen
+    from amadeus.listen.warnings import say_warnings
 
     report = listen(paths, profile=profile, limit_s=LISTENING_S)
     check_teachable(report)
-    for warning in report.warnings:
-        take = f"{warning.take}: " if warning.take else ""
-        print(f"warning: {take}{warning.text}.")
+    for line in say_warnings(report.warnings):
+        print(f"warning: {line}")

@@ -1,5 +1,7 @@
 """What single samples tell of a take: its peak, and clipping."""
 
+import math
+
 import numpy as np
 
 _FLAT = 1e-6  # cut samples are equal; averaging channels may leave this
@@ -17,10 +19,17 @@ class ClippingMeter:
         self._n_run = max(3, round(_RUN_S * sample_rate))
         self.peak = 0.0
         self._n_samples = 0
+        self.worst_s = math.nan  # where most samples stand still
+        self._most_flat = 0
         self._n_flat_by_magnitude = np.zeros(4_001, np.int64)  # bins of 0.001
 
-    def add(self, block: np.ndarray) -> None:
-        """Hears a block as it was decoded. Shape [n_samples, n_channels]."""
+    def add(self, block: np.ndarray, *, at_s: float = math.nan) -> None:
+        """Hears a block as it was decoded.
+
+        Args:
+          block: Shape [n_samples, n_channels].
+          at_s: Where in the take it begins.
+        """
         self.peak = max(self.peak, float(np.max(np.abs(block), initial=0.0)))
         self._n_samples += block.size
         if len(block) < self._n_run:
@@ -31,6 +40,10 @@ class ClippingMeter:
         flat = np.zeros(block.shape, bool)
         for shift in range(self._n_run):
             flat[shift : shift + len(starts)] |= starts
+        is_high = np.abs(block) > _CEILING * np.max(np.abs(block))
+        n_high = int(np.count_nonzero(flat & is_high))
+        if n_high > self._most_flat and self.peak >= _LOUD_ENOUGH:
+            self._most_flat, self.worst_s = n_high, at_s
         magnitudes = np.abs(block[flat]) * 1_000
         bins = np.minimum(np.asarray(magnitudes, int), 4_000)
         self._n_flat_by_magnitude += np.bincount(bins, minlength=4_001)

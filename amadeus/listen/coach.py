@@ -5,6 +5,7 @@ orchestra, rain, and mixtures made of them: two solos at once, noise at 10 to 30
 echoes of 0.5 to 4 s. Speech was fitted on one speaker only, and is told with care.
 """
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +17,15 @@ from amadeus.audio import decode
 from amadeus.errors import RecordingError
 from amadeus.features import extract
 from amadeus.features.types import PitchTracker
+from amadeus.listen.advice import advise
+from amadeus.listen.coverage import measure_coverage
+from amadeus.listen.instruments import check_name, find_instrument
+from amadeus.listen.material import join
+from amadeus.listen.outlook import find_strengths, find_weaknesses
+from amadeus.listen.playing import describe_playing, estimate_tuning
 from amadeus.listen.report import Report, TakeReport, Warning
 from amadeus.listen.take import Excerpt, hear_take
-from amadeus.listen.warnings import find_warnings
+from amadeus.listen.warnings import find_misfits, find_warnings
 from amadeus.v1 import profiles_pb2
 
 MIN_PITCHED_S = 1.0
@@ -34,6 +41,7 @@ def listen(
     *,
     profile: profiles_pb2.LearnerProfile,
     limit_s: float | None = None,
+    instrument: str | None = None,
 ) -> Report:
     """Listens to recordings.
 
@@ -42,21 +50,25 @@ def listen(
       profile: Complete.
       limit_s: Listen to about this much only, spread evenly over all recordings, and estimate the
         rest from it; every file is still opened. None means all.
+      instrument: Whose range to hold them against; None to read it from names or guess it by pitch.
 
     Raises:
+      ConfigError: The instrument is not known.
       RecordingError: A file cannot be read.
     """
+    asked = check_name(instrument) if instrument else None
     infos = [decode.probe(path) for path in paths]
     durations_s = [info.duration_s or math.nan for info in infos]
     plan = _plan(durations_s, limit_s)
-    tracker = extract.make_tracker(profile)
+    tracker = _make_tracker(profile)
     jobs = [job for job in zip(paths, infos, plan, strict=True) if job[2] != []]
     with ThreadPoolExecutor(_N_THREADS) as pool:  # decoding and spectra leave the lock
         takes = list(pool.map(lambda job: _hear(*job, profile, tracker), jobs))
     unheard_s = float(
         np.nansum([d for d, part in zip(durations_s, plan, strict=True) if part == []])
     )
-    return _summarise(takes, unheard_s)
+    report = _summarise(takes, unheard_s, asked, profile)
+    return _conclude(report, sample_rate=profile.sample_rate)
 
 
 def check_teachable(report: Report) -> None:
@@ -141,29 +153,113 @@ def _plan(
     return plan
 
 
-def _summarise(takes: list[TakeReport], unheard_s: float) -> Report:
-    heard_s = sum(take.heard_s for take in takes)
+def _make_tracker(profile: profiles_pb2.LearnerProfile) -> PitchTracker:
+    """Loads a tracker that is quick: CREPE only where the profile names it."""
+    slow = (profiles_pb2.F0_TRACKER_CREPE_FULL, profiles_pb2.F0_TRACKER_CREPE_TINY)
+    if profile.f0_tracker in slow:
+        return extract.make_tracker(profile)
+    quick = profiles_pb2.LearnerProfile()
+    quick.CopyFrom(profile)
+    quick.f0_tracker = profiles_pb2.F0_TRACKER_SWIFT_F0
+    return extract.make_tracker(quick)
+
+
+def _summarise(
+    takes: list[TakeReport],
+    unheard_s: float,
+    asked: str | None,
+    profile: profiles_pb2.LearnerProfile,
+) -> Report:
+    """Sums takes up; what follows from the sums is left open."""
     told_s = sum(take.duration_s for take in takes)
     # Takes that were not heard are taken to be like those that were.
     scale = (told_s + unheard_s) / told_s if told_s else 1.0
-    good = [take for take in takes if take.usable_s] or takes
-    usable_s = scale * sum(take.usable_s for take in takes)
+    usable = [take for take in takes if take.usable_s]
+    good = usable or takes
+    usable_s = scale * sum(take.usable_s for take in usable)
+    material = join(
+        [take.material for take in usable], scales=[scale * t.scale for t in usable]
+    )
+    lowest_midi = _least([take.lowest_midi for take in good])
+    highest_midi = -_least([-take.highest_midi for take in good])
+    instrument = find_instrument(
+        asked,
+        names=[_words_of(take) for take in takes],
+        lowest_midi=lowest_midi,
+        highest_midi=highest_midi,
+    )
     warnings = [warning for take in takes for warning in take.warnings]
+    warnings += find_misfits(takes, profile=profile)
     if 0 < usable_s < ENOUGH_S:
         warnings.append(_short(usable_s))
     return Report(
         takes=takes,
         duration_s=told_s + unheard_s,
-        heard_s=heard_s,
+        heard_s=sum(take.heard_s for take in takes),
         sounding_s=sum(take.sounding_s for take in takes),
         pitched_s=sum(take.pitched_s for take in takes),
         usable_duration_s=usable_s,
-        lowest_midi=_least([take.lowest_midi for take in good]),
-        highest_midi=-_least([-take.highest_midi for take in good]),
+        clean_duration_s=scale * sum(t.usable_s for t in usable if t.is_clean),
+        lowest_midi=lowest_midi,
+        highest_midi=highest_midi,
         soft_db=_least([take.soft_db for take in good]),
         loud_db=-_least([-take.loud_db for take in good]),
+        snr_db=_middle([take.snr_db for take in good], good),
+        decay_60db_s=_middle([take.decay_60db_s for take in good], good),
+        bandwidth_hz=_middle([take.bandwidth_hz for take in good], good),
+        clipped_share=_mean([take.clipped_share for take in takes], takes),
+        polyphonic_share=_mean([take.polyphonic_share for take in takes], takes),
+        instrument=instrument,
+        coverage=measure_coverage(material.seconds, instrument)
+        if instrument and material.seconds.any()
+        else None,
+        playing=describe_playing(material.notes),
+        tuning=estimate_tuning(material.notes),
+        material=material,
         warnings=warnings,
     )
+
+
+def _conclude(report: Report, *, sample_rate: int) -> Report:
+    """Draws what follows: what a voice will be good and bad at, and what to record next."""
+    return dataclasses.replace(
+        report,
+        strengths=find_strengths(report),
+        weaknesses=find_weaknesses(report, sample_rate=sample_rate),
+        advice=advise(report, sample_rate=sample_rate),
+    )
+
+
+def _words_of(take: TakeReport) -> str:
+    # A folder often says what its files do not, such as `cello/take 1.wav`.
+    path = Path(take.path)
+    return f"{path.parent.name} {path.stem}"
+
+
+def _middle(values: list[float], takes: list[TakeReport]) -> float:
+    """Median over the takes' pitched time; NaN where nothing is known."""
+    known = [
+        (value, max(take.pitched_s, 1e-3))
+        for value, take in zip(values, takes, strict=True)
+        if not math.isnan(value)
+    ]
+    if not known:
+        return math.nan
+    ordered, weights = zip(*sorted(known), strict=True)
+    middle = np.searchsorted(np.cumsum(weights), sum(weights) / 2)
+    return ordered[int(middle)]
+
+
+def _mean(values: list[float], takes: list[TakeReport]) -> float:
+    """Mean over the time heard; NaN where nothing is known."""
+    known = [
+        (value, take.heard_s)
+        for value, take in zip(values, takes, strict=True)
+        if not math.isnan(value) and take.heard_s
+    ]
+    if not known:
+        return math.nan
+    return float(np.average([v for v, _ in known], weights=[w for _, w in known]))
 
 
 def _short(usable_s: float) -> Warning:

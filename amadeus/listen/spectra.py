@@ -21,6 +21,19 @@ _PARTIAL_TOLERANCE = (
     0.03  # of a partial's frequency: half a semitone, stretched strings included
 )
 _PARTIAL_RANGE_DB = 20.0  # strong partials, below the strongest of loud moments
+_TRACKED_HZ = (46.0, 2_100.0)  # what pitch trackers know
+_LOWEST_HZ = 25.0
+_PERIODIC = (
+    0.85  # autocorrelation of a steady note after one period; white noise is near 0
+)
+_BEFORE_SHARE = 0.9  # no shorter period is nearly as good
+_RUMBLE_HZ = 60.0
+_LOW_PARTIALS, _LOW_SHARE = (
+    5.5,
+    0.2,
+)  # from there to its fifth partial, this share of power
+_HIGH_SHARE = 0.9  # of the power of a high note lies above what trackers know
+_LINE_SHARE = 0.4  # and this much in its strongest partial
 _STAYS_FRAMES = 8
 _LONGEST_DECAY_FRAMES = 50
 _QUIET_SHARE = 0.1  # of the time, a bin holds nothing but background
@@ -78,6 +91,44 @@ def foreign_share(power: np.ndarray, f0_hz: np.ndarray) -> np.ndarray:
     partials = np.where(is_partial, power[:, centre], 0).sum(axis=1)
     foreign = np.where(is_foreign, power[:, centre], 0).sum(axis=1)
     return np.where(partials > 0.1 * peaks, foreign / peaks, np.nan)
+
+
+def extreme_pitch_hz(power: np.ndarray) -> np.ndarray:
+    """Finds pitches below and above those that pitch trackers know.
+
+    Args:
+      power: Of frames in which a tracker found no pitch. Shape [n_frames, N_BINS].
+
+    Returns:
+      Pitch in Hz; NaN where there is none, or none so low or high. Shape [n_frames].
+    """
+    low_hz, high_hz = _TRACKED_HZ
+    pitch_hz = np.full(len(power), np.nan)
+    if not len(power):
+        return pitch_hz
+    bins_hz = np.arange(N_BINS) * BIN_HZ
+    total = power.sum(axis=1) + 1e-20
+    first_high = round(high_hz / BIN_HZ)
+    peak = first_high + np.argmax(power[:, first_high:-2], axis=1)
+    line = sum(power[np.arange(len(power)), peak + shift] for shift in (-1, 0, 1))
+    is_high = power[:, first_high:].sum(axis=1) > _HIGH_SHARE * total
+    is_high &= line > _LINE_SHARE * total
+    pitch_hz[is_high] = peak[is_high] * BIN_HZ
+    alike = np.fft.irfft(power)[:, : round(SAMPLE_RATE / _LOWEST_HZ) + 1]
+    window = np.fft.irfft(np.square(np.abs(np.fft.rfft(np.hanning(N_FFT), 2 * N_FFT))))
+    alike = alike / (alike[:, :1] + 1e-20) / (window[: alike.shape[1]] / window[0])
+    longest = round(SAMPLE_RATE / low_hz)
+    shortest = round(SAMPLE_RATE / 1_000)
+    lags = longest + np.argmax(alike[:, longest:], axis=1)
+    best = alike[np.arange(len(alike)), lags]
+    before = alike[:, shortest:longest].max(axis=1)
+    is_low = (best > _PERIODIC) & (before < _BEFORE_SHARE * best)
+    low_pitch_hz = SAMPLE_RATE / lags
+    # A rumble has no partials there, and a flutter, as periodic as a low note, has its own higher.
+    below = (bins_hz > _RUMBLE_HZ) & (bins_hz < _LOW_PARTIALS * low_pitch_hz[:, None])
+    is_low &= (power * below).sum(axis=1) > _LOW_SHARE * total
+    pitch_hz[is_low] = low_pitch_hz[is_low]
+    return pitch_hz
 
 
 def background_power(power: np.ndarray) -> float:

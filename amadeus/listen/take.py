@@ -10,11 +10,13 @@ import numpy as np
 from amadeus.audio import decode, write
 from amadeus.audio.passages import Passage, split_passages
 from amadeus.features import extract
-from amadeus.features.notes import detect_notes
+from amadeus.features.notes import detect_notes, hz_to_midi
 from amadeus.features.types import PitchTracker
 from amadeus.features.voicing import voiced_mask
 from amadeus.listen import spectra
+from amadeus.listen.bandwidth import BandwidthMeter
 from amadeus.listen.clipping import ClippingMeter
+from amadeus.listen.material import Material, join, measure_material
 from amadeus.listen.report import TakeReport
 from amadeus.listen.steadiness import steady_mask
 from amadeus.personality import profiles
@@ -33,11 +35,9 @@ solos: one note stays below -15 dB in the median frame, two equal notes lie abov
 _ENOUGH_ENDINGS = 8
 _QUICK_PERCENT = 25  # of endings: others fade because the player lets them
 _SAMPLED_SAME_S = 0.5  # a file heard to within this of its length was heard whole
-_EDGE_DB = (-70.0, -85.0)
-_EDGE_WIDTH_SHARE = (
-    0.08  # of the Nyquist frequency: a filter falls within, an instrument does not
-)
-_EMPTY_SHARE = 0.6  # of the Nyquist frequency: more than this is bandwidth enough
+_WIDEST_HZ = (46.875, 2_093.75)  # heard whatever the profile asks: SwiftF0's own range
+_RANGE_SLACK = 1.01  # pitch at the edge of the profile's range, with its vibrato
+_PLACE_S = 4.0  # long enough to see what is wrong
 
 
 class Excerpt(NamedTuple):
@@ -50,6 +50,7 @@ class Excerpt(NamedTuple):
 class _Heard(NamedTuple):
     """What one passage told."""
 
+    at_s: float
     n_samples: int
     n_frames: int
     pitched_midi: np.ndarray
@@ -59,7 +60,10 @@ class _Heard(NamedTuple):
     background_power: float
     sound_power: float
     partial_decays_s: np.ndarray
-    spectrum: np.ndarray  # sum over sounding frames, at the voice's rate
+    outside_midi: np.ndarray
+    outside_s: float
+    polyphonic_at_s: float
+    material: Material
 
 
 def hear_take(
@@ -83,19 +87,35 @@ def hear_take(
       RecordingError: It cannot be read.
     """
     rate = profile.sample_rate
-    meter = ClippingMeter(sample_rate=info.sample_rate)
+    meters = _Meters(
+        ClippingMeter(sample_rate=info.sample_rate),
+        BandwidthMeter(sample_rate=info.sample_rate),
+    )
     n_samples, heard = 0, []
-    for blocks in _parts(path, info, excerpts, rate, meter):
+    for start_s, blocks in _parts(path, info, excerpts, rate, meters):
         counted = _Counter(blocks)
         for passage in split_passages(counted, sample_rate=rate):
-            heard.append(_hear(passage, profile, tracker))
+            at_s = start_s + passage.offset_samples / rate
+            heard.append(_hear(passage, at_s, profile, tracker))
         n_samples += counted.n_samples
     heard_s = n_samples / rate
     told_s = info.duration_s or heard_s
     is_whole = excerpts is None or told_s <= heard_s + _SAMPLED_SAME_S
     return _summarise(
-        path, heard_s if is_whole else told_s, heard_s, heard, meter, profile
+        path, heard_s if is_whole else told_s, heard_s, heard, meters, profile
     )
+
+
+class _Meters(NamedTuple):
+    """What hears a take as it was decoded, before resampling bends it."""
+
+    clipping: ClippingMeter
+    bandwidth: BandwidthMeter
+
+    def add(self, block: np.ndarray, *, at_s: float) -> None:
+        self.clipping.add(block, at_s=at_s)
+        # One channel tells how far up a recording reaches.
+        self.bandwidth.add(block[:, 0])
 
 
 class _Counter:
@@ -114,38 +134,47 @@ def _parts(
     info: decode.AudioInfo,
     excerpts: list[Excerpt] | None,
     sample_rate: int,
-    meter: ClippingMeter,
-) -> Iterator[Iterator[np.ndarray]]:
+    meters: _Meters,
+) -> Iterator[tuple[float, Iterator[np.ndarray]]]:
     if excerpts is None:
+        at_s = 0.0
         for block in decode.stream_channels(path):
-            meter.add(block)
-        yield decode.stream(path, sample_rate=sample_rate)
+            meters.add(block, at_s=at_s)
+            at_s += len(block) / info.sample_rate
+        yield 0.0, decode.stream(path, sample_rate=sample_rate)
         return
     for offset_s, duration_s in excerpts:
         audio = decode.read_excerpt(
             path,
-            sample_rate=info.sample_rate,  # resampling would bend what was cut flat
+            sample_rate=info.sample_rate,
             offset_s=offset_s,
             duration_s=duration_s,
         )
-        meter.add(audio[:, None])
-        yield iter(
-            [write.resample(audio, from_rate=info.sample_rate, to_rate=sample_rate)]
+        meters.add(audio[:, None], at_s=offset_s)
+        resampled = write.resample(
+            audio, from_rate=info.sample_rate, to_rate=sample_rate
         )
+        yield offset_s, iter([resampled])
 
 
 def _hear(
-    passage: Passage, profile: profiles_pb2.LearnerProfile, tracker: PitchTracker
+    passage: Passage,
+    at_s: float,
+    profile: profiles_pb2.LearnerProfile,
+    tracker: PitchTracker,
 ) -> _Heard:
     spec = profiles.spec(profile)
     threshold = profile.f0_confidence_threshold
-    features = extract.extract(passage.audio, profile=profile, tracker=tracker)
+    features = extract.extract(passage.audio, profile=_widen(profile), tracker=tracker)
     voiced = voiced_mask(features, threshold=threshold)
     loud = (
         features.loudness_db
         > np.percentile(features.loudness_db, 95) - SOUNDING_RANGE_DB
     )
-    pitched = voiced & loud
+    inside = (features.f0_hz >= profile.f0_min_hz / _RANGE_SLACK) & (
+        features.f0_hz <= profile.f0_max_hz * _RANGE_SLACK
+    )
+    pitched = voiced & loud & inside
     notes = detect_notes(features, spec=spec, threshold=threshold)
     steady = steady_mask(features.f0_hz, voiced, frame_rate=spec.frame_rate)
     audio_16k = write.resample(
@@ -161,25 +190,49 @@ def _hear(
         * spec.frame_rate
         // spectra.SAMPLE_RATE
     )
-    f0_hz = features.f0_hz[np.minimum(at, len(voiced) - 1)]
+    at = np.minimum(at, len(voiced) - 1)
+    f0_hz = features.f0_hz[at]
+    foreign_share = np.full(len(power), np.nan)
+    foreign_share[sounding] = spectra.foreign_share(power[sounding], f0_hz[sounding])
+    extreme_hz = spectra.extreme_pitch_hz(power[sounding & ~voiced[at]])
+    extreme_hz = extreme_hz[~np.isnan(extreme_hz)]
+    outside_hz = features.f0_hz[voiced & loud & ~inside]
     return _Heard(
+        at_s=at_s,
         n_samples=len(passage.audio),
         n_frames=int(np.count_nonzero(loud)),
         pitched_midi=69 + 12 * np.log2(features.f0_hz[pitched] / 440),
         n_steady=int(np.count_nonzero(steady & pitched)),
         note_peaks_db=np.array([note.loudness_db for note in notes]),
-        foreign_share=spectra.foreign_share(power[sounding], f0_hz[sounding]),
+        foreign_share=foreign_share[sounding],
         background_power=spectra.background_power(power),
         sound_power=float(np.mean(total[sounding])) if sounding.any() else 0.0,
         partial_decays_s=spectra.partial_decays_s(power),
-        spectrum=_long_spectrum(passage.audio),
+        outside_midi=hz_to_midi(np.concatenate([outside_hz, extreme_hz])),
+        outside_s=len(outside_hz) / spec.frame_rate
+        + len(extreme_hz) * spectra.HOP_SIZE / spectra.SAMPLE_RATE,
+        polyphonic_at_s=at_s + _worst_place_s(foreign_share),
+        material=measure_material(features, notes, pitched=pitched, spec=spec),
     )
 
 
-def _long_spectrum(audio: np.ndarray) -> np.ndarray:
-    windows = np.pad(audio, (0, -len(audio) % 1_024)).reshape(-1, 1_024)
-    power = np.square(np.abs(np.fft.rfft(windows * np.hanning(1_024)[None])))
-    return power[:, :512].reshape(len(power), 64, 8).sum(axis=(0, 2))
+def _widen(profile: profiles_pb2.LearnerProfile) -> profiles_pb2.LearnerProfile:
+    """Opens the range of pitch, so that what the profile excludes is heard and can be told."""
+    wide = profiles_pb2.LearnerProfile()
+    wide.CopyFrom(profile)
+    wide.f0_min_hz = min(profile.f0_min_hz, _WIDEST_HZ[0])
+    wide.f0_max_hz = max(profile.f0_max_hz, _WIDEST_HZ[1])
+    return wide
+
+
+def _worst_place_s(foreign_share: np.ndarray) -> float:
+    """Returns where in a passage the seconds with most foreign partials begin."""
+    width = round(_PLACE_S * spectra.SAMPLE_RATE / spectra.HOP_SIZE)
+    sums = np.cumsum(np.nan_to_num(foreign_share))
+    if len(sums) <= width:
+        return 0.0
+    worst = int(np.argmax(sums[width:] - sums[:-width]))
+    return worst * spectra.HOP_SIZE / spectra.SAMPLE_RATE
 
 
 def _summarise(
@@ -187,7 +240,7 @@ def _summarise(
     duration_s: float,
     heard_s: float,
     heard: list[_Heard],
-    meter: ClippingMeter,
+    meters: _Meters,
     profile: profiles_pb2.LearnerProfile,
 ) -> TakeReport:
     pitched_midi = _join([part.pitched_midi for part in heard])
@@ -195,6 +248,7 @@ def _summarise(
     foreign = _join([part.foreign_share for part in heard])
     foreign = foreign[~np.isnan(foreign)]
     decays_s = _join([part.partial_decays_s for part in heard])
+    outside_midi = _join([part.outside_midi for part in heard])
     n_pitched = len(pitched_midi)
     return TakeReport(
         name=path.name,
@@ -214,9 +268,14 @@ def _summarise(
         else math.nan,
         snr_db=_snr_db(heard),
         decay_60db_s=_decay_60db_s(decays_s),
-        clipped_share=meter.share(),
-        bandwidth_hz=_bandwidth_hz(heard, profile.sample_rate),
-        peak=meter.peak,
+        clipped_share=meters.clipping.share(),
+        bandwidth_hz=meters.bandwidth.bandwidth_hz(),
+        peak=meters.clipping.peak,
+        outside_s=sum(part.outside_s for part in heard),
+        outside_low_midi=_percentile(outside_midi, 2),
+        outside_high_midi=_percentile(outside_midi, 98),
+        places_s=_places_s(heard, meters),
+        material=join([part.material for part in heard]),
     )
 
 
@@ -235,17 +294,27 @@ def _decay_60db_s(decays_s: np.ndarray) -> float:
     return 3 * float(np.percentile(decays_s, _QUICK_PERCENT))
 
 
-def _bandwidth_hz(heard: list[_Heard], sample_rate: int) -> float:
+def _places_s(heard: list[_Heard], meters: _Meters) -> dict[str, float]:
+    """Says where in a take each kind of trouble can be seen."""
     if not heard:
-        return math.nan
-    spectrum = np.sum([part.spectrum for part in heard], axis=0)
-    relative_db = 10 * np.log10(spectrum / max(spectrum.max(), 1e-20) + 1e-15)
-    top, bottom = (
-        (np.flatnonzero(relative_db > edge).max(initial=0) + 1) / len(spectrum)
-        for edge in _EDGE_DB
-    )
-    is_cut = bottom - top < _EDGE_WIDTH_SHARE and bottom < _EMPTY_SHARE
-    return bottom * sample_rate / 2 if is_cut else math.nan
+        return {}
+    first_s = max(0.0, heard[0].at_s)
+    noisiest = max(heard, key=lambda part: part.background_power)
+    crowded = max(heard, key=lambda part: _mean(part.foreign_share))
+    places_s = {
+        "polyphony": crowded.polyphonic_at_s,
+        "noise": noisiest.at_s,
+        "clipping": meters.clipping.worst_s,
+    }
+    return {
+        kind: first_s if math.isnan(place_s) else place_s
+        for kind, place_s in places_s.items()
+    }
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else 0.0
 
 
 def _join(arrays: list[np.ndarray]) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from amadeus.errors import RecordingError
-from amadeus.listen import coach, text
+from amadeus.listen import coach, document, text
 
 RATE = 16_000
 
@@ -117,7 +117,7 @@ def test_columns_are_aligned_whatever_the_names(melody, hear):
 
 
 def test_json_holds_every_number_and_no_nan(note, hear):
-    report = json.loads(text.to_json(hear(note(440, 2), np.zeros(RATE))))
+    report = json.loads(document.to_json(hear(note(440, 2), np.zeros(RATE))))
     assert report["lowest_hz"] == pytest.approx(440, rel=0.01)
     assert report["takes"][1]["lowest_midi"] is None
     assert report["takes"][1]["warnings"][0]["numbers"]["peak"] == 0.0
