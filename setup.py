@@ -60,7 +60,7 @@ setup(
     packages=find_packages(include=ROOMS),
     package_data={"amadeus": ["report/*.html"]},
     # ffmpeg is GPL: it runs in a process of its own.
-    extras_require={"formats": ["imageio-ffmpeg"]},
+    extras_require={"formats": ["imageio-ffmpeg"], "onnx": ["onnx"]},
     entry_points={"console_scripts": ["amadeus=amadeus.cli.main:main"]},
     cmdclass={"build_py": BuildWithProtos},
 )

@@ -103,10 +103,7 @@ class Translator:
         flags = [name for name in _TRANSPOSING if name in operation.node_def.attr]
         transposes = any(operation.get_attr(name) for name in flags)
         if operation.type not in _SAME or transposes:
-            raise VoiceError(
-                f"the voice uses the operation {operation.type}, which this version of Amadeus cannot write as ONNX: "
-                "choose --format=tflite."
-            )
+            raise _untranslated(operation)
         names = [self._name(tensor) for tensor in operation.inputs]
         self._node(_SAME[operation.type], names, self._outputs(operation))
 
@@ -180,6 +177,8 @@ class Translator:
         self._node("Split", names, self._outputs(operation), axis=axis)
 
     def _add_slice(self, operation: tf.Operation) -> None:
+        if (_value(operation.inputs[3]) < 0).any():
+            raise _untranslated(operation)
         source, target = operation.inputs[0], operation.outputs[0]
         name = self._input(operation, 0)
         if source.shape.num_elements() != target.shape.num_elements():
@@ -245,3 +244,10 @@ def _value(tensor: tf.Tensor) -> np.ndarray:
 
 def _number(tensor: tf.Tensor) -> int:
     return int(_value(tensor))
+
+
+def _untranslated(operation: tf.Operation) -> VoiceError:
+    return VoiceError(
+        f"the voice uses the operation {operation.type} in a way that this version of Amadeus cannot write as ONNX: "
+        "choose --format=tflite."
+    )
