@@ -3,7 +3,9 @@
 Conventions:
   - Control i is reached at the end of block i: it says what sounds at (i + 1) / frame_rate.
   - f0_hz < 0 is an unvoiced frame that keeps |f0_hz|; silence is unvoiced.
-  - A release ends where the voice knows no softer pitched sound; the loudness offset never goes below.
+  - A release falls at its learned speed to silence (-80 dB or less), and the loudness offset counts in
+    full as far as there. Below the softest pitched sound it was taught, a voice plays that sound softer
+    by the rest, so nothing breaks off there.
   - Velocity 1..127 spans the learned soft..loud loudness linearly in dB.
   - Each note rises, decays, sustains and releases as the notes of the practice did (`style`).
     A learned attack takes at most a third of a note, so that short notes are heard.
@@ -81,7 +83,7 @@ def play_score(
     style = settle_style(statistics, player_profile)
     allocation = allocate_lines(score.notes)
     top_db = style.max_db + max(player_profile.loudness_offset_db, 0)
-    fall_s = (top_db - style.floor_db) / RELEASE_DB * style.release_s
+    fall_s = (top_db - style.silence_db) / RELEASE_DB * style.release_s
     n_frames = int(np.ceil((score.duration_s + MIN_NOTE_S + fall_s) * spec.frame_rate))
     times_s = np.arange(1, n_frames + 2) / spec.frame_rate
     desk = _Desk(style, player_profile, score.channels, spec, times_s)
@@ -105,7 +107,7 @@ def _play_line(
     curves = _Curves(
         np.full(n_frames, float(notes[0].pitch_midi)),
         np.zeros(n_frames),
-        np.full(n_frames, desk.style.silence_db),
+        np.full(n_frames, -np.inf),
     )
     end_level_db = desk.style.silence_db
     for before, note, after in zip(
@@ -227,8 +229,10 @@ def _glide(notes: Sequence[Note], desk: _Desk, curves: _Curves) -> None:
 
 def _finish_line(notes: Sequence[Note], desk: _Desk, curves: _Curves) -> Controls:
     style, profile = desk.style, desk.profile
-    level_db = curves.level_db + profile.loudness_offset_db
-    voiced = np.maximum(curves.level_db, level_db) > style.floor_db
+    silence_db = np.float32(style.silence_db)
+    level_db = (curves.level_db + profile.loudness_offset_db).astype(np.float32)
+    level_db = np.maximum(level_db, silence_db)
+    voiced = level_db > silence_db
     pitch_midi = curves.pitch_midi + curves.ornament_semitones
     pitch_midi = np.where(voiced, pitch_midi, _coming_pitch(notes, desk))
     semitones = pitch_midi - 69 + profile.pitch_shift_semitones
@@ -236,9 +240,7 @@ def _finish_line(notes: Sequence[Note], desk: _Desk, curves: _Curves) -> Control
     f0_hz = np.clip(f0_hz, _F0_MIN_HZ, 0.49 * desk.spec.sample_rate)
     return Controls(
         np.where(voiced, f0_hz, -f0_hz).astype(np.float32),
-        np.where(voiced, np.maximum(level_db, style.floor_db), style.silence_db).astype(
-            np.float32
-        ),
+        level_db,
     )
 
 

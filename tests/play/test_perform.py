@@ -91,7 +91,7 @@ def test_nothing_sounds_before_the_first_note():
 def test_release_and_reverb_are_played_to_their_end():
     performance = perform(FIRM := Note(0, 1, 60, 127), reverb_mix=1)
     dry = perform(FIRM, reverb_mix=0)
-    release_s = 0.3 * (60 - 25) / 40
+    release_s = 0.3 * (80 - 25) / 40  # to silence
     assert len(dry.audio) / RATE == pytest.approx(1 + release_s, abs=0.1)
     assert len(performance.audio) / RATE >= 1 + release_s + ECHO_S
     # The echo of the last audible instant of the release is there.
