@@ -66,6 +66,8 @@ def overlap_add(frames: tf.Tensor, hop_size: int) -> tf.Tensor:
     shape, frame_size = tf.shape(frames), frames.shape[-1]
     n_overlaps = -(-frame_size // hop_size)
     spare = n_overlaps * hop_size - frame_size
+    if frames.shape[1] == 1:  # as when played live: nothing overlaps
+        return tf.pad(frames[:, 0], [[0, 0], [0, spare]])
     parts = tf.reshape(
         tf.pad(frames, [[0, 0], [0, 0], [0, spare]]),
         [shape[0], shape[1], n_overlaps, hop_size],

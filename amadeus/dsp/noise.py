@@ -8,6 +8,7 @@ Reference: Engel et al., "DDSP: Differentiable Digital Signal Processing", ICLR 
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from amadeus.audio import AudioSpec
@@ -68,10 +69,15 @@ def impulse_responses(magnitudes: tf.Tensor) -> tf.Tensor:
       Shape [..., 2 * (n_noise_bands - 1)].
     """
     size = ir_size(magnitudes.shape[-1])
+    # half a turn from bin to bin delays by half the length
+    turned = magnitudes * _alternating(magnitudes.shape[-1])
     # tf.cast would warn of lost imaginary parts in the gradient
-    spectra = tf.complex(magnitudes, tf.zeros_like(magnitudes))
-    zero_phase = tf.signal.irfft(spectra, [size])
-    return tf.roll(zero_phase, size // 2, axis=-1) * fourier.hann(size)
+    spectra = tf.complex(turned, tf.zeros_like(turned))
+    return tf.signal.irfft(spectra, [size]) * fourier.hann(size)
+
+
+def _alternating(n: int) -> np.ndarray:
+    return np.where(np.arange(n) % 2, -1.0, 1.0).astype(np.float32)
 
 
 def filter_noise(

@@ -9,6 +9,7 @@ Reference: Engel et al., "DDSP: Differentiable Digital Signal Processing", ICLR 
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -50,13 +51,18 @@ class Decoder(tf.Module):
         n_dense_units: int,
         n_dense_layers: int,
         rng: np.random.Generator,
+        recurrence: Callable[..., tf.Tensor] = gated_recurrence,
     ) -> None:
         super().__init__(name="decoder")
         self._split = [1, n_harmonics, n_noise_bands]
+        offsets = np.array([0.0, 0.0, INITIAL_NOISE_BIAS], np.float32)
+        self._head_offset = np.repeat(offsets, self._split)
         dense = [n_dense_units] * n_dense_layers
         self.inward = _stack(N_INPUTS, dense, rng, "decoder/inward")
         width = dense[-1] if dense else N_INPUTS
-        self.recurrent = _Gru(width, n_recurrent_units, rng, "decoder/recurrent")
+        self.recurrent = _Gru(
+            width, n_recurrent_units, rng, "decoder/recurrent", recurrence
+        )
         self.outward = _stack(
             n_recurrent_units + N_INPUTS, dense, rng, "decoder/outward"
         )
@@ -85,15 +91,8 @@ class Decoder(tf.Module):
         signal = tf.concat([signal, inputs], axis=-1)
         for layer in self.outward:
             signal = layer(signal)
-        amplitude, distribution, noise = tf.split(
-            self.head(signal), self._split, axis=-1
-        )
-        controls = Controls(
-            exp_sigmoid(amplitude),
-            exp_sigmoid(distribution),
-            exp_sigmoid(noise + INITIAL_NOISE_BIAS),
-        )
-        return controls, hidden
+        gains = exp_sigmoid(self.head(signal) + self._head_offset)
+        return Controls(*tf.split(gains, self._split, axis=-1)), hidden
 
 
 def scale_inputs(f0_hz: tf.Tensor, loudness_db: tf.Tensor) -> tf.Tensor:
@@ -143,9 +142,15 @@ class _Gru(tf.Module):
     """A gated recurrent unit; what does not depend on the state is computed for all frames at once."""
 
     def __init__(
-        self, n_in: int, n_units: int, rng: np.random.Generator, path: str
+        self,
+        n_in: int,
+        n_units: int,
+        rng: np.random.Generator,
+        path: str,
+        recurrence: Callable[..., tf.Tensor],
     ) -> None:
         super().__init__()
+        self._recurrence = recurrence
         self.inputs = _Linear(n_in, 3 * n_units, rng, f"{path}/inputs")
         self.kernel = tf.Variable(
             _glorot(n_units, 3 * n_units, rng), name=f"{path}/kernel"
@@ -156,7 +161,7 @@ class _Gru(tf.Module):
             hidden = gated_step(self.inputs(x)[:, 0], hidden, self.kernel)
             return hidden[:, None], hidden
         by_frame = tf.transpose(self.inputs(x), [1, 0, 2])
-        states = gated_recurrence(by_frame, hidden, self.kernel)
+        states = self._recurrence(by_frame, hidden, self.kernel)
         return tf.transpose(states, [1, 0, 2]), states[-1]
 
 

@@ -6,7 +6,7 @@ known). The state is one opaque row a note: zeros start it. Everything in a row 
 that row only, and blocks joined equal the whole.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from amadeus.dsp import harmonic, noise, reverb
 from amadeus.personality import profiles
 from amadeus.v1 import profiles_pb2
 from amadeus.voice.decoder import Controls, Decoder
+from amadeus.voice.recurrent import gated_recurrence
 
 MIN_LOUDNESS_DB, MAX_LOUDNESS_DB = -120.0, 20.0
 RENDER_BLOCK_FRAMES = (
@@ -51,16 +52,38 @@ class _State(NamedTuple):
     started: tf.Tensor  # 0 or 1, [batch, 1]
 
 
+class Engine(NamedTuple):
+    """What computes the parts that cost most. All engines agree to rounding.
+
+    Attributes:
+      recurrence: As `gated_recurrence`.
+      synthesize: As `harmonic.synthesize`.
+      filter_noise: As `noise.filter_noise`.
+    """
+
+    recurrence: Callable[..., tf.Tensor]
+    synthesize: Callable[..., harmonic.Harmonics]
+    filter_noise: Callable[..., noise.Filtered]
+
+
+# Standard operations of TensorFlow: what an exported voice is made of.
+STANDARD = Engine(gated_recurrence, harmonic.synthesize, noise.filter_noise)
+
+
 class VoiceModel(tf.Module):
     """A network that plays. Its variables are the whole voice."""
 
-    def __init__(self, profile: profiles_pb2.LearnerProfile) -> None:
+    def __init__(
+        self, profile: profiles_pb2.LearnerProfile, *, engine: Engine = STANDARD
+    ) -> None:
         """Makes a new voice with random weights.
 
         Args:
           profile: Complete; `seed` decides the weights.
+          engine: What its equations are computed by.
         """
         super().__init__(name="voice")
+        self._synthesize, self._filter_noise = engine.synthesize, engine.filter_noise
         rng = np.random.default_rng(profile.seed)
         self.spec: AudioSpec = profiles.spec(profile)
         self._n_harmonics = profile.harmonic_count
@@ -71,6 +94,7 @@ class VoiceModel(tf.Module):
             n_dense_units=profile.dense_unit_count,
             n_dense_layers=profile.dense_layer_count,
             rng=rng,
+            recurrence=engine.recurrence,
         )
         n_reverb = round(profile.reverb_duration_s * profile.sample_rate)
         start = rng.standard_normal(n_reverb) * REVERB_SPREAD
@@ -131,7 +155,7 @@ class VoiceModel(tf.Module):
         """
         controls, after = self._decode(f0_hz, loudness_db, state)
         before = _State(*tf.split(state, self._state_sizes, axis=-1))
-        tones = harmonic.synthesize(
+        tones = self._synthesize(
             controls.pitch_hz,
             controls.amplitudes,
             previous_f0_hz=before.f0_hz[:, 0],
@@ -142,7 +166,7 @@ class VoiceModel(tf.Module):
         n_samples = tf.shape(f0_hz)[1] * self.spec.hop_size
         # whole numbers of samples, modulo 2**32 in the counter itself
         first = tf.cast(before.frame[:, 0], tf.int64) * self.spec.hop_size
-        hiss = noise.filter_noise(
+        hiss = self._filter_noise(
             controls.noise_magnitudes,
             noise.uniform(after.noise_seed[:, 0], first, n_samples),
             tail=before.tail,
@@ -316,6 +340,9 @@ def _defuse(f0_hz: tf.Tensor, loudness_db: tf.Tensor) -> tuple[tf.Tensor, tf.Ten
 
 def _hold_pitch(f0_hz: tf.Tensor, previous_f0_hz: tf.Tensor) -> tf.Tensor:
     """Takes |f0_hz|, and at 0 Hz the last pitch before it, 0 when there was none. Shape [batch, n_frames]."""
+    if f0_hz.shape[1] == 1:
+        pitch_hz = tf.abs(f0_hz)
+        return tf.stop_gradient(tf.where(pitch_hz > 0, pitch_hz, previous_f0_hz))
     pitches = tf.concat([previous_f0_hz, tf.abs(f0_hz)], axis=1)
     known = tf.cast(pitches[:, 1:] > 0, tf.int32)
     latest = tf.pad(tf.cumsum(known, axis=1), [[0, 0], [1, 0]])
