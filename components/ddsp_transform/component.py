@@ -26,6 +26,7 @@ PROFILE_FIELDS = (
     "f0_min_hz",
     "f0_max_hz",
     "f0_confidence_threshold",
+    "loudness_weighting",
 )
 SOURCES = (
     "components.ddsp_transform",

@@ -32,7 +32,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
           input_dict: `examples`: one Examples artifact of AudioExampleGen.
           output_dict: `transformed_examples`: one Examples artifact, same splits, with features.
             `statistics`: one Statistics artifact over the split `train`.
-          exec_properties: `learner_profile`: LearnerProfile proto: clock, pitch tracker and range.
+          exec_properties: `learner_profile`: LearnerProfile proto: clock, pitch tracker and range,
+            measure of loudness.
         """
         source = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
         target = artifact_utils.get_single_instance(

@@ -10,7 +10,7 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from amadeus.v1 import profiles_pb2
 from components import artifacts
 from components.code_digest import CODE_DIGEST_KEY, running_code_digest
-from components.ddsp_transform.component import PROFILE_FIELDS as CLOCK_AND_PITCH
+from components.ddsp_transform.component import PROFILE_FIELDS as CLOCK_AND_FEATURES
 from components.evaluator import executor
 from components.evaluator.executor import (
     BASE_PERSONALITY_KEY,
@@ -21,7 +21,7 @@ from components.evaluator.executor import (
 )
 from components.settings import LEARNER_PROFILE_KEY, narrow
 
-PROFILE_FIELDS = (*CLOCK_AND_PITCH, "blessing_tolerance")
+PROFILE_FIELDS = (*CLOCK_AND_FEATURES, "blessing_tolerance")
 SOURCES = (
     "components.evaluator",
     "amadeus.dsp",
