@@ -54,6 +54,11 @@ def render_report(deu: Deu, practice_path: Path) -> str:
             f"{practice_path} holds neither a request nor a journal, so there is nothing to report: choose another "
             "practice with --practice."
         )
+    return find_template(TEMPLATE_NAME).render(_gather(deu, session))
+
+
+def find_template(name: str) -> jinja2.Template:
+    """Loads a page of this folder; `style.html` is the same in all of them."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("amadeus", "report"),
         autoescape=True,  # recordings and notes of strangers name things
@@ -61,8 +66,7 @@ def render_report(deu: Deu, practice_path: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    template = environment.get_template(TEMPLATE_NAME)
-    return template.render(_gather(deu, session))
+    return environment.get_template(name)
 
 
 def _gather(deu: Deu, session: Session) -> dict[str, Any]:
