@@ -16,7 +16,7 @@ harmonic amplitudes. All measures are better when lower:
     gap_buzz_worst_db        the same, the gap that nine of ten are better than
     attack_error_ms          difference of the attacks' lengths, the median note
     onset_error_ms           displacement of the onsets, the median note
-    silence_probe_dbfs       level half a second after a note that is followed by silence
+    silence_probe_dbfs       level a second and more after a note that is followed by silence
     folding_db               energy folded back at Nyquist, against that of the harmonics
 """
 
@@ -44,6 +44,7 @@ from benchmarks.measures.pitch import JUDGE_SPEC, Judge, compare_pitch
 
 if TYPE_CHECKING:
     from amadeus.v1 import profiles_pb2
+    from amadeus.voice.sampler import Passage
 
 PITCH_S = 60.0  # CREPE full takes two to three times as long
 LOSS_WINDOW_S = 20.0  # bounds memory
@@ -150,6 +151,14 @@ def probe_learned(
         f0_range_hz=(float(low_hz), float(high_hz)),
         loudness_db=float(np.median(loudness_db[voiced])),
     )
+
+
+def unanswered(passages: Iterable["Passage"]) -> list[Pair]:
+    """Takes the passages of a practice's records, for `answers` and `ceiling` to answer."""
+    return [
+        Pair(p.name, np.asarray(p.audio), np.zeros(0, np.float32), p.spec, p.features)
+        for p in passages
+    ]
 
 
 def ceiling(

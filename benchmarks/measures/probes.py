@@ -7,7 +7,8 @@ Folding. A harmonic k of a steady f0 that lies above Nyquist would be heard at s
 f0 = sample_rate / (m + 1/2) all such places lie exactly half-way between the true harmonics, where
 nothing else of a harmonic sound can be, and what noise there is shows a quarter off as well. So a
 stair of rising pitches of this kind tells folded energy from noise and from the tone, and knows nothing
-of phases or delays.
+of phases or delays. On each step, energy half-way counts that exceeds the noise by three times the
+spread that noise itself has.
 """
 
 from collections.abc import Callable
@@ -21,18 +22,23 @@ from amadeus.features.silence import level_dbfs
 Play = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 SILENT_DB = -80.0  # what a voice is told where nothing shall sound
-NOTE_S, REST_S = 1.0, 1.0
+NOTE_S, REST_S = 1.0, 2.0
 
 _STEP_S = 0.6
 _HEARD_S = 0.4  # of a step, from its end
 _FLOOR_DB = -100.0
 _LOBE_BINS = 4  # half the main lobe of a Blackman-Harris window
+_FREE_BINS = 4  # of a main lobe are independent of each other, about
+_SIGMAS = 3.0
 
 
 def probe_silence(
     play: Play, *, spec: AudioSpec, f0_hz: float, loudness_db: float
 ) -> float:
-    """Plays a note and a second of rest; measures the level of the rest's second half in dBFS."""
+    """Plays a note and a rest of 2 s; measures the level of the rest's second half in dBFS.
+
+    By then a learned reverb of 1 s has rung out, so all that is heard is what the voice adds to silence.
+    """
     n_note, n_rest = round(NOTE_S * spec.frame_rate), round(REST_S * spec.frame_rate)
     pitches = np.repeat([f0_hz, -f0_hz], [n_note, n_rest]).astype(np.float32)
     levels = np.repeat([loudness_db, SILENT_DB], [n_note, n_rest]).astype(np.float32)
@@ -58,8 +64,7 @@ def probe_folding(
       n_steps: Steps at most.
 
     Returns:
-      Folded power over that of the true harmonics, in dB, at least -100. Noise of the voice hides what is about
-      20 dB below it.
+      Folded power over that of the true harmonics, in dB; -100 where none stands out of the voice's noise.
     """
     steps_hz = folding_steps(spec.sample_rate, f0_range_hz, n_steps)
     n_frames = round(_STEP_S * spec.frame_rate)
@@ -72,7 +77,7 @@ def probe_folding(
         harmonics, folded = _powers(heard, float(f0_hz), spec.sample_rate)
         true_power += harmonics
         folded_power += folded
-    ratio = max(folded_power, 0.0) / max(true_power, 1e-20)
+    ratio = folded_power / max(true_power, 1e-20)
     return float(10 * np.log10(max(ratio, 10 ** (_FLOOR_DB / 10))))
 
 
@@ -86,7 +91,7 @@ def folding_steps(
 
 
 def _powers(audio: np.ndarray, f0_hz: float, sample_rate: int) -> tuple[float, float]:
-    """Power at the harmonics, and half-way between them beyond what is a quarter off."""
+    """Power at the harmonics, and half-way between them, as far as it is no noise."""
     size = len(audio)
     window = signal.windows.blackmanharris(size, sym=False)
     power = np.square(np.abs(np.fft.rfft(audio * window)))
@@ -100,4 +105,7 @@ def _powers(audio: np.ndarray, f0_hz: float, sample_rate: int) -> tuple[float, f
         return float(power[np.clip(around, 0, len(power) - 1)][inside].sum())
 
     noise = (gather(0.25) + gather(0.75)) / 2
-    return gather(0.0), gather(0.5) - noise
+    excess = gather(0.5) - noise
+    n_free = _FREE_BINS * max(1, int(sample_rate / 2 / f0_hz))
+    is_clear = excess > _SIGMAS * noise / np.sqrt(n_free)
+    return gather(0.0), excess if is_clear else 0.0
