@@ -3,6 +3,9 @@
 Signatures (all inputs float32 and required):
   perform, serving_default   f0_hz, loudness_db [batch, n_frames], state [batch, state_size]
                              -> audio [batch, n_frames * hop_size], state
+  step                       the same for n_frames = 1, in less time
+  reverberate                audio [batch, n_frames * hop_size], state [batch, reverb_state_size],
+                             reverb_mix [batch] -> audio, state: the learned reverb in blocks
   render                     f0_hz, loudness_db [batch, n_frames], reverb_mix [batch] -> audio
   controls                   f0_hz, loudness_db [batch, n_frames] -> amplitude [batch, n_frames, 1],
                              harmonic_distribution [batch, n_frames, n_harmonics],
@@ -16,6 +19,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from amadeus.dsp import reverb
 from amadeus.errors import VoiceError
 from amadeus.personality.content import write_personality
 from amadeus.v1 import personality_pb2
@@ -63,12 +67,20 @@ def read_weights(voice_path: str | Path) -> dict[str, np.ndarray]:
 
 
 def _signatures(model: VoiceModel) -> dict[str, Any]:
-    frames = [_frames_spec("f0_hz"), _frames_spec("loudness_db")]
+    frames = [_spec("f0_hz"), _spec("loudness_db")]
+    frame = [_spec("f0_hz", 1), _spec("loudness_db", 1)]
     state = tf.TensorSpec([None, model.state_size], tf.float32, "state")
     mix = tf.TensorSpec([None], tf.float32, "reverb_mix")
 
     @tf.function(input_signature=[*frames, state], autograph=False)
     def perform(
+        f0_hz: tf.Tensor, loudness_db: tf.Tensor, state: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        return model.perform(f0_hz, loudness_db, state)._asdict()
+
+    # known to have one frame, the graph needs no loops and a third fewer operations
+    @tf.function(input_signature=[*frame, state], autograph=False)
+    def step(
         f0_hz: tf.Tensor, loudness_db: tf.Tensor, state: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         return model.perform(f0_hz, loudness_db, state)._asdict()
@@ -86,10 +98,30 @@ def _signatures(model: VoiceModel) -> dict[str, Any]:
     return {
         "serving_default": perform,
         "perform": perform,
+        "step": step,
+        "reverberate": _reverberate(model, mix),
         "render": render,
         "controls": controls,
     }
 
 
-def _frames_spec(name: str) -> tf.TensorSpec:
-    return tf.TensorSpec([None, None], tf.float32, name)
+def _reverberate(model: VoiceModel, mix: tf.TensorSpec) -> Any:
+    # constants: transforming the impulse response anew for each block would cost more than the block
+    hop_size = model.spec.hop_size
+    partitions = reverb.partition(model.impulse_response, hop_size=hop_size)
+    partitions = tf.constant(partitions.numpy())
+    size = reverb.state_size(partitions.shape[0], hop_size=hop_size)
+    state = tf.TensorSpec([None, size], tf.float32, "state")
+
+    @tf.function(input_signature=[_spec("audio"), state, mix], autograph=False)
+    def reverberate(
+        audio: tf.Tensor, state: tf.Tensor, reverb_mix: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        wet, state = reverb.stream(audio, partitions, state=state, hop_size=hop_size)
+        return {"audio": audio + reverb_mix[:, None] * (wet - audio), "state": state}
+
+    return reverberate
+
+
+def _spec(name: str, n_frames: int | None = None) -> tf.TensorSpec:
+    return tf.TensorSpec([None, n_frames], tf.float32, name)

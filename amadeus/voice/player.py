@@ -7,7 +7,7 @@ is aligned with the sound from its first sample.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import tensorflow as tf
@@ -50,8 +50,10 @@ class Voice:
         self._perform, self._render, self._controls = (
             signatures[name] for name in _SIGNATURES
         )
-        state = self._perform.structured_input_signature[1]["state"]
-        self.state_size: int = state.shape[-1]
+        # voices of before these signatures play without them
+        self._step = signatures.get("step", self._perform)
+        self._reverberate = signatures.get("reverberate")
+        self.state_size = _state_size(self._perform)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -93,10 +95,7 @@ class Voice:
         Raises:
           ConfigError: Shapes differ, a value is not finite or the mix is out of range.
         """
-        if not 0.0 <= reverb_mix <= 1.0:
-            raise ConfigError(
-                f"reverb_mix={reverb_mix:g} is out of range: choose from 0 to 1."
-            )
+        _check_mix(reverb_mix)
         f0_rows, loudness_rows = _to_rows(f0_hz, loudness_db)
         mix = np.full(len(f0_rows), reverb_mix, np.float32)
         output = self._render(
@@ -123,18 +122,47 @@ class Voice:
           ConfigError: Shapes differ or a value is not finite.
         """
         f0_rows, loudness_rows = _to_rows(f0_hz, loudness_db)
-        shape = (len(f0_rows), self.state_size)
-        state = np.zeros(shape, np.float32) if state is None else np.asarray(state)
-        if state.shape != shape:
-            raise ConfigError(
-                f"state has shape {state.shape} but this voice needs {shape}: hand back what the last block returned."
-            )
-        output = self._perform(
+        state = _state_rows(state, len(f0_rows), self.state_size)
+        play = self._play_frame if f0_rows.shape[1] == 1 else self._perform
+        output = play(
             f0_hz=tf.constant(f0_rows),
             loudness_db=tf.constant(loudness_rows),
-            state=tf.constant(state, tf.float32),
+            state=tf.constant(state),
         )
         return Block(_like(output["audio"], f0_hz), output["state"].numpy())
+
+    def reverberate(
+        self,
+        audio: np.ndarray,
+        state: np.ndarray | None = None,
+        reverb_mix: float = 1.0,
+    ) -> Block:
+        """Adds the learned reverb to the next block of a sound, without latency; blocks joined equal `render`.
+
+        The reverb is linear: it is enough to give it the sum of all notes. Silence lets it ring out.
+
+        Args:
+          audio: Whole frames. Shape [n_frames * hop_size] or [batch, n_frames * hop_size].
+          state: What the block before returned; None starts from silence.
+          reverb_mix: As in `render`.
+
+        Raises:
+          ConfigError: The audio has no whole number of frames or is not finite, or the mix is out of range.
+          VoiceError: The voice was exported without this.
+        """
+        if self._reverberate is None:
+            raise VoiceError(
+                "this voice was made before reverb could be played in blocks; practise again, or render whole phrases."
+            )
+        _check_mix(reverb_mix)
+        rows = self._audio_rows(audio)
+        state = _state_rows(state, len(rows), _state_size(self._reverberate))
+        output = self._reverberate(
+            audio=tf.constant(rows),
+            state=tf.constant(state),
+            reverb_mix=tf.fill([len(rows)], np.float32(reverb_mix)),
+        )
+        return Block(_like(output["audio"], audio), output["state"].numpy())
 
     def controls(self, f0_hz: np.ndarray, loudness_db: np.ndarray) -> Controls:
         """Shows what the synthesisers are told, as arrays with a batch axis where the inputs have one.
@@ -147,6 +175,24 @@ class Voice:
             f0_hz=tf.constant(f0_rows), loudness_db=tf.constant(loudness_rows)
         )
         return Controls(*(_like(output[name], f0_hz) for name in Controls._fields))
+
+    def _play_frame(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        if self._step is self._perform:
+            return self._perform(**inputs)
+        # hundreds of operations of a microsecond each: handing them from thread to thread costs more than they do
+        with tf.experimental.function_executor_type("SINGLE_THREADED_EXECUTOR"):
+            return self._step(**inputs)
+
+    def _audio_rows(self, audio: np.ndarray) -> np.ndarray:
+        rows = np.atleast_2d(np.asarray(audio, np.float32))
+        hop_size = self.spec.hop_size
+        if rows.ndim != 2 or not rows.size or rows.shape[1] % hop_size:
+            raise ConfigError(
+                f"audio has shape {np.shape(audio)}, which is no whole number of frames: give a multiple of "
+                f"{hop_size} samples."
+            )
+        _check_finite("audio", rows, "give a number for every sample")
+        return rows
 
 
 def _to_rows(
@@ -161,13 +207,39 @@ def _to_rows(
             "frames, one at least."
         )
     for name, rows in (("f0_hz", f0_rows), ("loudness_db", loudness_rows)):
-        n_bad = rows.size - np.isfinite(rows).sum()
-        if n_bad:
-            raise ConfigError(
-                f"{name} holds {n_bad} values that are not finite: give a number for every frame, 0 Hz where no "
-                "pitch is known."
-            )
+        _check_finite(
+            name, rows, "give a number for every frame, 0 Hz where no pitch is known"
+        )
     return f0_rows, loudness_rows
+
+
+def _check_finite(name: str, rows: np.ndarray, remedy: str) -> None:
+    n_bad = rows.size - np.isfinite(rows).sum()
+    if n_bad:
+        raise ConfigError(f"{name} holds {n_bad} values that are not finite: {remedy}.")
+
+
+def _check_mix(reverb_mix: float) -> None:
+    if not 0.0 <= reverb_mix <= 1.0:
+        raise ConfigError(
+            f"reverb_mix={reverb_mix:g} is out of range: choose from 0 to 1."
+        )
+
+
+def _state_size(signature: Any) -> int:
+    return signature.structured_input_signature[1]["state"].shape[-1]
+
+
+def _state_rows(state: np.ndarray | None, n_rows: int, size: int) -> np.ndarray:
+    shape = (n_rows, size)
+    if state is None:
+        return np.zeros(shape, np.float32)
+    state = np.asarray(state, np.float32)
+    if state.shape != shape:
+        raise ConfigError(
+            f"state has shape {state.shape} but this voice needs {shape}: hand back what the last block returned."
+        )
+    return state
 
 
 def _like(rows: tf.Tensor, signal: np.ndarray) -> np.ndarray:

@@ -71,7 +71,14 @@ def test_a_voice_holds_standard_operations_only(voice_path):
 
 def test_signatures_are_those_of_the_contract(voice_path, model, profile):
     signatures = tf.saved_model.load(str(voice_path)).signatures
-    assert set(signatures) == {"perform", "serving_default", "render", "controls"}
+    assert set(signatures) == {
+        "perform",
+        "serving_default",
+        "step",
+        "reverberate",
+        "render",
+        "controls",
+    }
     inputs = {
         name: {key: spec.shape for key, spec in s.structured_input_signature[1].items()}
         for name, s in signatures.items()
@@ -79,10 +86,18 @@ def test_signatures_are_those_of_the_contract(voice_path, model, profile):
     frames = {"f0_hz": [None, None], "loudness_db": [None, None]}
     state = {"state": [None, model.state_size]}
     assert inputs["perform"] == inputs["serving_default"] == {**frames, **state}
+    assert inputs["step"] == {key: [None, 1] for key in frames} | state
+    n_reverb_state = 160 + 2 * 2 * 161  # a hop, and two spectra of hops before it
+    assert inputs["reverberate"] == {
+        "audio": [None, None],
+        "state": [None, n_reverb_state],
+        "reverb_mix": [None],
+    }
     assert inputs["render"] == {**frames, "reverb_mix": [None]}
     assert inputs["controls"] == frames
     outputs = {name: set(s.structured_outputs) for name, s in signatures.items()}
-    assert outputs["perform"] == {"audio", "state"}
+    for name in ("perform", "step", "reverberate"):
+        assert outputs[name] == {"audio", "state"}
     assert outputs["render"] == {"audio"}
     assert outputs["controls"] == {
         "amplitude",
