@@ -10,7 +10,7 @@ setup: $(VENV)/ready
 
 # The environment is as old as what it is made from; `ready` is written last, so that a broken
 # set-up is begun again rather than trusted.
-$(VENV)/ready: requirements/requirements.lock setup.py pyproject.toml $(wildcard proto/amadeus/v1/*.proto)
+$(VENV)/ready: requirements/requirements.lock setup.py pyproject.toml $(wildcard proto/amadeus/v1/*.proto amadeus/native/*.[ch])
 	@command -v $(PYTHON) >/dev/null || { echo "amadeus: $(PYTHON) is missing: install CPython 3.11 or say PYTHON=..."; exit 2; }
 	@test -x $(BIN)/python || { echo "Making $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing what requirements/requirements.lock lists (a few minutes, 4 GB) ..."

@@ -3,13 +3,24 @@
 `amadeus/v1/*_pb2.py` is generated from `proto/` at build time and never committed.
 """
 
+import platform
 import re
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent.resolve()
+NATIVE = HERE / "amadeus" / "native"
+COMPILE_ARGS = [
+    "-std=gnu11",
+    "-O3",
+    "-pthread",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=fast",
+    "-Wno-psabi",
+]
 ROOMS = ["amadeus*", "components*", "pipelines*", "serving*"]
 
 
@@ -45,6 +56,30 @@ class BuildWithProtos(build_py):
         super().run()
 
 
+def kernels() -> list[Extension]:
+    """The C kernels, once for each level of vector instructions; see amadeus/native.
+
+    Without them practice is slower but whole, so a machine that cannot compile them may go on.
+    """
+    levels = {"baseline": []}
+    if platform.machine() == "x86_64":
+        levels["x86_64_v3"] = ["-march=x86-64-v3"]
+        levels["x86_64_v4"] = ["-march=x86-64-v4"]
+    sources = sorted(str(path.relative_to(HERE)) for path in NATIVE.glob("*.c"))
+    headers = sorted(str(path.relative_to(HERE)) for path in NATIVE.glob("*.h"))
+    return [
+        Extension(
+            f"amadeus.native._kernels_{level}",
+            sources,
+            depends=headers,
+            extra_compile_args=[*COMPILE_ARGS, *arguments],
+            extra_link_args=["-pthread"],
+            optional=True,
+        )
+        for level, arguments in levels.items()
+    ]
+
+
 def read_version() -> str:
     """Reads the version without importing the package."""
     text = (HERE / "amadeus" / "__init__.py").read_text()
@@ -58,6 +93,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=ROOMS),
+    ext_modules=kernels(),
     package_data={"amadeus": ["report/*.html"]},
     # ffmpeg is GPL: it runs in a process of its own.
     extras_require={"formats": ["imageio-ffmpeg"], "onnx": ["onnx"]},

@@ -10,6 +10,7 @@ import importlib.util
 from pathlib import Path
 
 CODE_DIGEST_KEY = "code_digest"
+SOURCES = (".py", ".c", ".h")
 
 
 @functools.cache
@@ -19,10 +20,10 @@ def running_code_digest(*modules: str) -> str:
 
 
 def code_digest(*modules: str) -> str:
-    """Digests the Python sources of modules and packages, without running them.
+    """Digests the Python and C sources of modules and packages, without running them.
 
     Args:
-      *modules: Dotted names. Of a package, every module below it counts.
+      *modules: Dotted names. Of a package, every source below it counts.
 
     Returns:
       64 hexadecimal digits.
@@ -46,5 +47,6 @@ def _sources(module: str) -> list[tuple[str, Path]]:
     return [
         (f"{module}/{path.relative_to(folder).as_posix()}", path)
         for folder in folders
-        for path in sorted(folder.rglob("*.py"))
+        for path in sorted(folder.rglob("*.[chp]*"))
+        if path.suffix in SOURCES
     ]

@@ -19,7 +19,7 @@ ARROWS = {
     "benchmarks": set(ROOMS),
 }
 FOREIGN_TO_AMADEUS = {"tfx", "apache_beam", "grpc", "kfp"}
-MADE_OF_TENSORFLOW = {"dsp", "export", "voice"}
+MADE_OF_TENSORFLOW = {"dsp", "export", "native", "voice"}
 
 
 def _modules(room):

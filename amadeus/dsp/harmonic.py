@@ -59,19 +59,16 @@ def synthesize(
       phase: Phase in cycles before the first sample. Shape [batch].
       spec: The clock.
     """
-    start_hz, end_hz = _ramp_hz(f0_hz, previous_f0_hz)
-    cycles, phase = _advance(start_hz, end_hz, phase, spec=spec)
-    starts = tf.concat(
-        [previous_amplitudes[:, None], harmonic_amplitudes[:, :-1]], axis=1
+    start_hz, end_hz = ramp_hz(f0_hz, previous_f0_hz)
+    starts, ends = ramp_amplitudes(
+        harmonic_amplitudes,
+        previous_amplitudes,
+        highest_hz=tf.maximum(start_hz, end_hz),
+        spec=spec,
     )
-    n_harmonics = harmonic_amplitudes.shape[-1]
-    audible = _below_nyquist(tf.maximum(start_hz, end_hz), n_harmonics, spec)
-    audio = _sum_harmonics(
-        cycles,
-        tf.where(audible, starts, 0.0),
-        tf.where(audible, harmonic_amplitudes, 0.0),
-    )
-    return Harmonics(audio, tf.stop_gradient(phase))
+    before, phase = cycles_before(start_hz, end_hz, phase, spec=spec)
+    cycles = before[..., None] + _cycles_within(start_hz, end_hz, spec=spec)
+    return Harmonics(_sum_harmonics(cycles, starts, ends), tf.stop_gradient(phase))
 
 
 def normalize_below_nyquist(
@@ -94,9 +91,16 @@ def normalize_below_nyquist(
     return shares / tf.where(total == 0.0, _TINY, total)
 
 
-def _ramp_hz(
-    f0_hz: tf.Tensor, previous_f0_hz: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
+def ramp_hz(f0_hz: tf.Tensor, previous_f0_hz: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Finds the frequencies at the start and at the end of each block, as `synthesize` does.
+
+    Args:
+      f0_hz: See `synthesize`. Shape [batch, n_frames].
+      previous_f0_hz: See `synthesize`. Shape [batch].
+
+    Returns:
+      Both of shape [batch, n_frames].
+    """
     end_hz = tf.abs(f0_hz)
     start_hz = tf.concat([tf.abs(previous_f0_hz)[:, None], end_hz[:, :-1]], axis=1)
     return (
@@ -105,15 +109,62 @@ def _ramp_hz(
     )
 
 
+def ramp_amplitudes(
+    harmonic_amplitudes: tf.Tensor,
+    previous_amplitudes: tf.Tensor,
+    *,
+    highest_hz: tf.Tensor,
+    spec: AudioSpec,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Finds the amplitudes at the start and at the end of each block, 0 where Nyquist is reached.
+
+    Args:
+      harmonic_amplitudes: See `synthesize`. Shape [batch, n_frames, n_harmonics].
+      previous_amplitudes: See `synthesize`. Shape [batch, n_harmonics].
+      highest_hz: Highest fundamental frequency in each block. Shape [batch, n_frames].
+      spec: The clock.
+
+    Returns:
+      Both of shape [batch, n_frames, n_harmonics].
+    """
+    starts = tf.concat(
+        [previous_amplitudes[:, None], harmonic_amplitudes[:, :-1]], axis=1
+    )
+    audible = _below_nyquist(highest_hz, harmonic_amplitudes.shape[-1], spec)
+    return tf.where(audible, starts, 0.0), tf.where(audible, harmonic_amplitudes, 0.0)
+
+
+def cycles_before(
+    start_hz: tf.Tensor, end_hz: tf.Tensor, phase: tf.Tensor, *, spec: AudioSpec
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Follows the phase from block to block.
+
+    Args:
+      start_hz: At the start of each block. Shape [batch, n_frames].
+      end_hz: At its end. Shape [batch, n_frames].
+      phase: Before the first block, in cycles. Shape [batch].
+      spec: The clock.
+
+    Returns:
+      cycles: Before each block, in [0, 1). float64, shape [batch, n_frames].
+      phase: After the last block, in cycles, in [0, 1). Shape [batch].
+    """
+    whole = _cycles_within(start_hz, end_hz, spec=spec)[..., -1]
+    steps = tf.round(whole * PHASES_PER_CYCLE) / PHASES_PER_CYCLE
+    ends = tf.cast(phase, tf.float64)[:, None] + tf.cumsum(steps, axis=1)
+    starts = ends - steps
+    return starts - tf.floor(starts), _wrap(ends[:, -1])
+
+
 def _below_nyquist(f0_hz: tf.Tensor, n_harmonics: int, spec: AudioSpec) -> tf.Tensor:
     numbers = tf.range(1, n_harmonics + 1, dtype=tf.float32)
     return f0_hz[..., None] * numbers < spec.sample_rate / 2
 
 
-def _advance(
-    start_hz: tf.Tensor, end_hz: tf.Tensor, phase: tf.Tensor, *, spec: AudioSpec
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Phases in cycles [batch, n_frames, hop_size], not wrapped, and the one after the last sample [batch].
+def _cycles_within(
+    start_hz: tf.Tensor, end_hz: tf.Tensor, *, spec: AudioSpec
+) -> tf.Tensor:
+    """Cycles since the start of each block [batch, n_frames, hop_size], not wrapped.
 
     Sample s of a block has the frequency start + (end - start) * s / hop; its phase is the closed form of the
     sum up to and with it. float64, because float32 would lose the last harmonics after seconds.
@@ -122,12 +173,7 @@ def _advance(
     sample = np.arange(hop, dtype=np.float64)
     start = tf.cast(start_hz, tf.float64)[..., None] / spec.sample_rate
     slope = tf.cast(end_hz - start_hz, tf.float64)[..., None] / spec.sample_rate
-    inner = start * (sample + 1) + slope * (sample * (sample + 1) / (2 * hop))
-    steps = tf.round(inner[..., -1] * PHASES_PER_CYCLE) / PHASES_PER_CYCLE
-    ends = tf.cast(phase, tf.float64)[:, None] + tf.cumsum(steps, axis=1)
-    starts = ends - steps
-    cycles = inner + (starts - tf.floor(starts))[..., None]
-    return cycles, _wrap(ends[:, -1])
+    return start * (sample + 1) + slope * (sample * (sample + 1) / (2 * hop))
 
 
 def _wrap(cycles: tf.Tensor) -> tf.Tensor:

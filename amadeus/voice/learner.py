@@ -3,10 +3,11 @@
 import numpy as np
 import tensorflow as tf
 
-from amadeus.dsp.spectral_loss import spectral_loss
+from amadeus.dsp.spectral_loss import FFT_SIZES, spectral_loss
+from amadeus.native import library, ops, synthesis
 from amadeus.v1 import profiles_pb2
 from amadeus.voice import optimizer
-from amadeus.voice.model import VoiceModel
+from amadeus.voice.model import STANDARD, Engine, VoiceModel
 from amadeus.voice.sampler import WARM_UP_FRAMES, Crops
 
 # Adam moves every tap of the reverb by about the learning rate at each step, which together is a hiss. Held-out
@@ -19,7 +20,9 @@ class Learner:
     """Learns crop by crop. The voice to keep is the average of the voices it walked through."""
 
     def __init__(self, profile: profiles_pb2.LearnerProfile) -> None:
-        self.model, self.average = VoiceModel(profile), VoiceModel(profile)
+        engine = fast_engine()
+        self.model = VoiceModel(profile, engine=engine)
+        self.average = VoiceModel(profile, engine=engine)
         variables = self.model.trainable_variables
         shares = [
             REVERB_RATE_SHARE if variable is self.model.reverb else 1.0
@@ -98,10 +101,21 @@ class Learner:
         }
 
 
+def fast_engine() -> Engine:
+    """The fastest engine for training that this machine has."""
+    if not library.is_available():
+        return STANDARD
+    return Engine(ops.gated_recurrence, synthesis.synthesize, synthesis.filter_noise)
+
+
 def imitation_loss(model: VoiceModel, crops: Crops) -> tf.Tensor:
     """Resynthesises crops and compares; the warm-up frame's own block is not heard."""
-    silence = tf.zeros([tf.shape(crops.f0_hz)[0], model.state_size])
+    silence = tf.zeros([crops.f0_hz.shape[0], model.state_size])
     audio = model.perform(crops.f0_hz, crops.loudness_db, silence).audio
     audio = audio[:, WARM_UP_FRAMES * model.spec.hop_size :]
     audio = model.reverberate(audio, tf.ones([tf.shape(audio)[0]]))
-    return spectral_loss(crops.audio, audio)
+    if not library.is_available():
+        return spectral_loss(crops.audio, audio)
+    return tf.reduce_mean(
+        ops.spectral_distances(crops.audio, audio, fft_sizes=FFT_SIZES)
+    )

@@ -25,6 +25,7 @@ PROFILE_FIELDS = (*CLOCK_AND_FEATURES, "blessing_tolerance")
 SOURCES = (
     "components.evaluator",
     "amadeus.dsp",
+    "amadeus.native",
     "amadeus.features",
     "amadeus.voice",
 )

@@ -26,6 +26,7 @@ from components.trainer.executor import (
 SOURCES = (
     "components.trainer",
     "amadeus.dsp",
+    "amadeus.native",
     "amadeus.features.voicing",
     "amadeus.personality",
     "amadeus.voice",

@@ -1,0 +1,72 @@
+"""Finds the compiled kernels and hands arrays to them.
+
+The library is built once for each level of vector instructions; the best that this machine supports is loaded.
+Arrays are C-contiguous NumPy arrays, float32 where nothing else is said.
+"""
+
+import ctypes
+import functools
+import os
+from pathlib import Path
+
+import numpy as np
+
+LEVELS = ("x86_64_v4", "x86_64_v3", "baseline")  # best first
+_POINTER = ctypes.c_void_p
+
+
+@functools.cache
+def load() -> ctypes.CDLL | None:
+    """Loads the library; None where there is none that this machine can run, or AMADEUS_NATIVE=0 says so."""
+    if os.environ.get("AMADEUS_NATIVE") == "0":
+        return None
+    here = Path(__file__).parent
+    for level in LEVELS:
+        for path in sorted(here.glob(f"_kernels_{level}*.so")):
+            try:
+                library = ctypes.CDLL(str(path))
+            except OSError:  # built for another kind of machine
+                continue
+            if library.amadeus_is_supported():
+                return library
+    return None
+
+
+def is_available() -> bool:
+    """Whether there are kernels."""
+    return load() is not None
+
+
+@functools.cache
+def n_threads() -> int:
+    """Threads a kernel works on: the processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def call(name: str, *arguments: np.ndarray | int | float | None) -> None:
+    """Calls a kernel; the last argument, the number of threads, is added.
+
+    Args:
+      name: Of the C function, without its prefix.
+      *arguments: As it takes them; None is a null pointer.
+
+    Raises:
+      MemoryError: It could not get memory.
+    """
+    function = getattr(load(), f"amadeus_{name}")
+    if function(*map(_to_c, arguments), n_threads()) == 1:
+        raise MemoryError(
+            f"the kernel {name} got no memory: choose a smaller batch_size or crop_duration_s."
+        )
+
+
+def _to_c(
+    argument: np.ndarray | int | float | None,
+) -> ctypes.c_void_p | ctypes.c_float | ctypes.c_int:
+    if argument is None:
+        return _POINTER(None)
+    if isinstance(argument, np.ndarray):
+        return argument.ctypes.data_as(_POINTER)
+    if isinstance(argument, float):
+        return ctypes.c_float(argument)
+    return ctypes.c_int(argument)

@@ -1,0 +1,231 @@
+"""The kernels as TensorFlow functions with gradients, for training graphs.
+
+Conventions are those of the functions they stand for, named in each docstring. None of them can be saved in a
+SavedModel.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from amadeus.native import library
+
+N_OVERLAPS = 4  # frames over each sample of a spectral loss; the kernel knows no other
+
+
+def gated_recurrence(
+    inputs: tf.Tensor, hidden: tf.Tensor, kernel: tf.Tensor
+) -> tf.Tensor:
+    """Computes `amadeus.voice.recurrent.gated_recurrence`; arguments and result as there."""
+
+    @tf.custom_gradient
+    def recurrence(
+        inputs: tf.Tensor, hidden: tf.Tensor, kernel: tf.Tensor
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
+        kept = _call(_recur, [inputs, hidden, kernel], 5)
+        states = kept[0]
+
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            slopes, through, to_hidden = _call(
+                _recur_back, [hidden, kernel, *kept, upstream], 3
+            )
+            old = tf.concat([hidden[None], states[:-1]], axis=0)
+            n_units = kernel.shape[0]
+            to_kernel = tf.matmul(
+                tf.reshape(old, [-1, n_units]),
+                tf.reshape(through, [-1, 3 * n_units]),
+                transpose_a=True,
+            )
+            return slopes, to_hidden, to_kernel
+
+        return states, gradient
+
+    states = recurrence(inputs, hidden, kernel)
+    return tf.ensure_shape(states, [*inputs.shape[:2], kernel.shape[0]])
+
+
+def sum_harmonics(
+    start_hz: tf.Tensor,
+    end_hz: tf.Tensor,
+    cycles: tf.Tensor,
+    starts: tf.Tensor,
+    ends: tf.Tensor,
+    *,
+    hop_size: int,
+    sample_rate: int,
+) -> tf.Tensor:
+    """Sums the ramping harmonics of `amadeus.dsp.harmonic`; differentiable by the amplitudes.
+
+    Args:
+      start_hz: Fundamental frequency at the start of each block. Shape [batch, n_frames].
+      end_hz: At its end. Shape [batch, n_frames].
+      cycles: Phase before each block, float64. Shape [batch, n_frames].
+      starts: Amplitudes at the start of each block. Shape [batch, n_frames, n_harmonics].
+      ends: At its end. Shape [batch, n_frames, n_harmonics].
+      hop_size: Samples a block.
+      sample_rate: In Hz.
+
+    Returns:
+      Audio. Shape [batch, n_frames * hop_size].
+    """
+
+    @tf.custom_gradient
+    def harmonics(
+        starts: tf.Tensor, ends: tf.Tensor
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
+        given = [start_hz, end_hz, cycles, starts, ends]
+
+        def sing(*given: np.ndarray) -> np.ndarray:
+            return _sing(*given, hop_size=hop_size, sample_rate=sample_rate)
+
+        def hear(*given: np.ndarray) -> tuple[np.ndarray, ...]:
+            return _hear(*given, hop_size=hop_size, sample_rate=sample_rate)
+
+        return _call(sing, given, 1)[0], lambda upstream: tuple(
+            _call(hear, [*given, upstream], 2)
+        )
+
+    audio = harmonics(starts, ends)
+    return tf.ensure_shape(audio, [starts.shape[0], None])
+
+
+def filter_blocks(blocks: tf.Tensor, taps: tf.Tensor) -> tf.Tensor:
+    """Filters each block of sound with its own taps; rings overlap. Differentiable by the taps.
+
+    Args:
+      blocks: Shape [batch, n_frames, hop_size].
+      taps: Shape [batch, n_frames, n_taps].
+
+    Returns:
+      Shape [batch, n_frames * hop_size + n_taps - 1].
+    """
+
+    @tf.custom_gradient
+    def filtered(
+        taps: tf.Tensor,
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        return _call(_filter, [blocks, taps], 1)[0], lambda upstream: _call(
+            _filter_back, [blocks, upstream, taps], 1
+        )[0]
+
+    return tf.ensure_shape(filtered(taps), [taps.shape[0], None])
+
+
+def spectral_distances(
+    target: tf.Tensor,
+    audio: tf.Tensor,
+    *,
+    fft_sizes: Sequence[int],
+    mag_weight: float = 1.0,
+    logmag_weight: float = 1.0,
+) -> tf.Tensor:
+    """Computes `amadeus.dsp.spectral_loss.spectral_distances`; arguments and result as there.
+
+    Args:
+      target: Shape [batch, n_samples].
+      audio: Shape [batch, n_samples].
+      fft_sizes: Powers of two, from 64 on.
+      mag_weight: See there.
+      logmag_weight: See there.
+    """
+    sizes = np.asarray(fft_sizes, np.int32)
+
+    def compare(target: np.ndarray, audio: np.ndarray) -> tuple[np.ndarray, ...]:
+        distances, slopes = np.zeros(len(audio)), np.zeros_like(audio)
+        library.call(
+            "spectral_distances",
+            *audio.shape,
+            target,
+            np.ascontiguousarray(audio),
+            sizes,
+            len(sizes),
+            float(mag_weight),
+            float(logmag_weight),
+            distances,
+            slopes,
+        )
+        return distances.astype(np.float32), slopes
+
+    @tf.custom_gradient
+    def distances(
+        audio: tf.Tensor,
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        found, slopes = _call(compare, [target, audio], 2)
+        slopes = tf.ensure_shape(slopes, audio.shape)
+        return found, lambda upstream: upstream[:, None] * slopes
+
+    return tf.ensure_shape(distances(audio), audio.shape[:1])
+
+
+def _call(
+    function: Callable[..., np.ndarray | tuple[np.ndarray, ...]],
+    arguments: Sequence[tf.Tensor],
+    n_results: int,
+) -> list[tf.Tensor]:
+    results = tf.numpy_function(function, list(arguments), [tf.float32] * n_results)
+    # where it runs at once, a single result comes bare
+    return results if isinstance(results, list | tuple) else [results]
+
+
+def _recur(
+    inputs: np.ndarray, hidden: np.ndarray, kernel: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    n_frames, n_batch, n_gates = inputs.shape
+    n_units = n_gates // 3
+    kept = [np.empty((n_frames, n_batch, n_units), np.float32) for _ in range(5)]
+    library.call(
+        "recurrence", n_frames, n_batch, n_units, inputs, hidden, kernel, *kept
+    )
+    return tuple(kept)
+
+
+def _recur_back(
+    hidden: np.ndarray, kernel: np.ndarray, *kept: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    n_frames, n_batch, n_units = kept[0].shape
+    slopes, through = (
+        np.empty((n_frames, n_batch, 3 * n_units), np.float32) for _ in range(2)
+    )
+    to_hidden = np.zeros((n_batch, n_units), np.float32)
+    sizes = n_frames, n_batch, n_units
+    library.call(
+        "recurrence_back", *sizes, hidden, kernel, *kept, slopes, through, to_hidden
+    )
+    # what the last frame carries goes to the state before the first
+    return slopes, through, to_hidden
+
+
+def _sing(*given: np.ndarray, hop_size: int, sample_rate: int) -> np.ndarray:
+    n_batch, n_frames, n_harmonics = given[-1].shape
+    audio = np.empty((n_batch, n_frames * hop_size), np.float32)
+    sizes = n_batch * n_frames, n_harmonics, hop_size, sample_rate
+    library.call("harmonics", *sizes, *given, audio)
+    return audio
+
+
+def _hear(
+    *given: np.ndarray, hop_size: int, sample_rate: int
+) -> tuple[np.ndarray, ...]:
+    shape = given[-2].shape
+    to_starts, to_ends = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    sizes = shape[0] * shape[1], shape[2], hop_size, sample_rate
+    library.call("harmonics_back", *sizes, *given, to_starts, to_ends)
+    return to_starts, to_ends
+
+
+def _filter(blocks: np.ndarray, taps: np.ndarray) -> np.ndarray:
+    n_batch, n_frames, hop_size = blocks.shape
+    n_taps = taps.shape[-1]
+    sound = np.zeros((n_batch, n_frames * hop_size + n_taps - 1), np.float32)
+    library.call("filter", n_batch, n_frames, hop_size, n_taps, blocks, taps, sound)
+    return sound
+
+
+def _filter_back(
+    blocks: np.ndarray, upstream: np.ndarray, taps: np.ndarray
+) -> np.ndarray:
+    to_taps = np.empty(taps.shape, np.float32)
+    sizes = (*blocks.shape, taps.shape[-1])
+    library.call("filter_back", *sizes, blocks, upstream, to_taps)
+    return to_taps
