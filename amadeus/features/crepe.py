@@ -65,8 +65,27 @@ class CrepeTracker:
         Raises:
           ConfigError: The range of pitch lies outside of what the network knows.
         """
+        frames = _frames(audio, spec)
+        return self.answer(frames, f0_min_hz=f0_min_hz, f0_max_hz=f0_max_hz)
+
+    def answer(
+        self, frames: np.ndarray, *, f0_min_hz: float, f0_max_hz: float
+    ) -> Pitch:
+        """Tracks pitch on frames at 16 kHz.
+
+        Args:
+          frames: In order of time, not yet normalised. Shape [n_frames, 1024].
+          f0_min_hz: Lowest pitch that may be reported.
+          f0_max_hz: Highest pitch that may be reported.
+
+        Returns:
+          Pitch, arrays of shape [n_frames].
+
+        Raises:
+          ConfigError: The range of pitch lies outside of what the network knows.
+        """
         bins = bins_within(f0_min_hz, f0_max_hz)
-        activation = self.activations(audio, spec=spec)[:, bins]
+        activation = self.activate(frames)[:, bins]
         strongest = activation.argmax(axis=1)
         if self._viterbi:
             strongest = smooth(strongest, n_bins=activation.shape[1])

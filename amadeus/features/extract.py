@@ -1,6 +1,7 @@
 """The one way from audio to features: training, evaluation and timbre transfer all come here."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -56,19 +57,16 @@ def make_tracker(profile: profiles_pb2.LearnerProfile) -> PitchTracker:
     Raises:
       ConfigError: The tracker is unknown, or its weights are missing or damaged.
     """
-    if profile.f0_tracker == profiles_pb2.F0_TRACKER_SWIFT_F0:
-        from amadeus.features.swift_f0 import SwiftF0Tracker
-
-        return SwiftF0Tracker()
-    from amadeus.features.crepe import CrepeTracker
-
-    if profile.f0_tracker == profiles_pb2.F0_TRACKER_CREPE_FULL:
-        return CrepeTracker("full", viterbi=profile.f0_viterbi)
-    if profile.f0_tracker == profiles_pb2.F0_TRACKER_CREPE_TINY:
-        return CrepeTracker("tiny", viterbi=profile.f0_viterbi)
-    raise ConfigError(
-        f"f0_tracker={profile.f0_tracker} is not known: choose swift_f0, crepe_full or crepe_tiny."
-    )
+    make = _MAKERS.get(profile.f0_tracker)
+    if make is None:
+        known = [
+            profiles_pb2.F0Tracker.Name(number).removeprefix("F0_TRACKER_").lower()
+            for number in _MAKERS
+        ]
+        raise ConfigError(
+            f"f0_tracker={profile.f0_tracker} is not known: choose {', '.join(known[:-1])} or {known[-1]}."
+        )
+    return make(profile)
 
 
 def _check(audio: np.ndarray) -> None:
@@ -112,3 +110,45 @@ def _settle(
         voiced, pitch.f0_confidence, np.minimum(pitch.f0_confidence, below)
     )
     return Pitch(f0_hz, np.clip(confidence, 0.0, 1.0).astype(np.float32))
+
+
+# Each loads only what it needs: networks cost time and memory.
+
+
+def _make_swift_f0(_: profiles_pb2.LearnerProfile) -> PitchTracker:
+    from amadeus.features.swift_f0 import SwiftF0Tracker
+
+    return SwiftF0Tracker()
+
+
+def _make_crepe_full(profile: profiles_pb2.LearnerProfile) -> PitchTracker:
+    from amadeus.features.crepe import CrepeTracker
+
+    return CrepeTracker("full", viterbi=profile.f0_viterbi)
+
+
+def _make_crepe_tiny(profile: profiles_pb2.LearnerProfile) -> PitchTracker:
+    from amadeus.features.crepe import CrepeTracker
+
+    return CrepeTracker("tiny", viterbi=profile.f0_viterbi)
+
+
+def _make_auto(_: profiles_pb2.LearnerProfile) -> PitchTracker:
+    from amadeus.features.auto import AutoTracker
+
+    return AutoTracker()
+
+
+def _make_yin(_: profiles_pb2.LearnerProfile) -> PitchTracker:
+    from amadeus.features.yin import YinTracker
+
+    return YinTracker()
+
+
+_MAKERS: dict[int, Callable[[profiles_pb2.LearnerProfile], PitchTracker]] = {
+    profiles_pb2.F0_TRACKER_SWIFT_F0: _make_swift_f0,
+    profiles_pb2.F0_TRACKER_CREPE_FULL: _make_crepe_full,
+    profiles_pb2.F0_TRACKER_CREPE_TINY: _make_crepe_tiny,
+    profiles_pb2.F0_TRACKER_AUTO: _make_auto,
+    profiles_pb2.F0_TRACKER_YIN: _make_yin,
+}

@@ -79,10 +79,9 @@ class YinStream:
           ConfigError: The sample rate leaves no lag between the lowest and the highest pitch.
         """
         self._spec = spec
-        self._range_hz = f0_min_hz, f0_max_hz
-        self._lags = lags_within(f0_min_hz, f0_max_hz, sample_rate=spec.sample_rate)
-        # At least a hop, so that no sample is skipped.
-        self._frame_size = max(_N_PERIODS * self._lags.stop, spec.hop_size)
+        self._range = {"f0_min_hz": f0_min_hz, "f0_max_hz": f0_max_hz}
+        size = frame_size_for(f0_min_hz, f0_max_hz, sample_rate=spec.sample_rate)
+        self._frame_size = max(size, spec.hop_size)  # so that no sample is skipped
         # What the frames to come still need; the first is centred on the first sample.
         self._kept = np.zeros(self._frame_size // 2)
         self._n_pushed = 0
@@ -117,25 +116,43 @@ class YinStream:
     def _answer(self, block: np.ndarray) -> Pitch:
         sound = np.concatenate([self._kept, block])
         n_frames = max(0, (len(sound) - self._frame_size) // self._spec.hop_size + 1)
-        answers = [
-            self._find(sound, first, min(first + _CHUNK_FRAMES, n_frames))
-            for first in range(0, n_frames, _CHUNK_FRAMES)
-        ]
+        views = np.lib.stride_tricks.sliding_window_view(
+            np.pad(sound, (0, self._frame_size)), self._frame_size
+        )
+        frames = views[:: self._spec.hop_size][:n_frames]
         self._n_answered += n_frames
         self._kept = sound[n_frames * self._spec.hop_size :]
-        if not answers:
-            return Pitch(np.zeros(0, np.float32), np.zeros(0, np.float32))
-        f0_hz, confidence = map(np.concatenate, zip(*answers, strict=True))
-        return Pitch(f0_hz, confidence)
+        return find_pitch(frames, sample_rate=self._spec.sample_rate, **self._range)
 
-    def _find(self, sound: np.ndarray, first: int, last: int) -> Pitch:
-        """Tracks the frames `first` to `last` of what is at hand."""
-        views = np.lib.stride_tricks.sliding_window_view(sound, self._frame_size)
-        frames = views[:: self._spec.hop_size][first:last]
-        found = find_periods(frames, self._lags)
-        f0_hz = np.clip(self._spec.sample_rate / found.period_samples, *self._range_hz)
-        confidence = np.clip(1.0 - found.aperiodicity / _UNVOICED, 0.0, 1.0)
-        return Pitch(f0_hz.astype(np.float32), confidence.astype(np.float32))
+
+def find_pitch(
+    frames: np.ndarray, *, sample_rate: int, f0_min_hz: float, f0_max_hz: float
+) -> Pitch:
+    """Finds the pitch of each frame.
+
+    Args:
+      frames: Of at least `frame_size_for` samples. Shape [n_frames, frame_size].
+      sample_rate: Samples per second.
+      f0_min_hz: Lowest pitch that may be reported.
+      f0_max_hz: Highest pitch that may be reported.
+
+    Returns:
+      Pitch, arrays of shape [n_frames].
+    """
+    lags = lags_within(f0_min_hz, f0_max_hz, sample_rate=sample_rate)
+    f0_hz = np.empty(len(frames), np.float32)
+    confidence = np.empty(len(frames), np.float32)
+    for start in range(0, len(frames), _CHUNK_FRAMES):
+        part = slice(start, start + _CHUNK_FRAMES)
+        found = find_periods(np.asarray(frames[part], np.float64), lags)
+        f0_hz[part] = np.clip(sample_rate / found.period_samples, f0_min_hz, f0_max_hz)
+        confidence[part] = np.clip(1.0 - found.aperiodicity / _UNVOICED, 0.0, 1.0)
+    return Pitch(f0_hz, confidence)
+
+
+def frame_size_for(f0_min_hz: float, f0_max_hz: float, *, sample_rate: int) -> int:
+    """Samples a frame needs to hold two periods of the lowest pitch."""
+    return _N_PERIODS * lags_within(f0_min_hz, f0_max_hz, sample_rate=sample_rate).stop
 
 
 def lags_within(f0_min_hz: float, f0_max_hz: float, *, sample_rate: int) -> range:

@@ -14,6 +14,8 @@ from amadeus.features.voicing import voiced_mask
 from amadeus.personality import profiles
 from tests.features.sounds import EXAMPLES, cents, reed
 
+TRACKERS = ("swift_f0", "crepe_tiny", "auto", "yin")  # crepe_full is slow
+
 
 class FixedTracker:
     """Answers with a pitch prepared by the test."""
@@ -39,6 +41,19 @@ def test_a_cello_has_the_pitch_its_label_says(profile, tracker, note):
     assert voiced.mean() > 0.8
     true_hz = 440 * 2 ** ((pitch_midi - 69) / 12)
     assert abs(np.median(cents(found.f0_hz[voiced], true_hz))) < 20
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_every_tracker_is_chosen_by_name_and_hears_a_cello(name):
+    given = profiles.parse_learner_settings([f"f0_tracker={name}"])
+    profile = profiles.complete_learner_profile(given)
+    audio = read(EXAMPLES / "cello" / "cello-G3.flac", sample_rate=16_000)[:24_000]
+    tracker = make_tracker(profile)
+    assert type(tracker).__name__.lower().startswith(name.split("_")[0])
+    found = extract(audio, profile=profile, tracker=tracker)
+    voiced = voiced_mask(found, threshold=0.5)
+    assert voiced.mean() > 0.8
+    assert abs(np.median(cents(found.f0_hz[voiced], 195.998))) < 20
 
 
 def test_features_agree_in_length_and_kind(profile, tracker, humming):
@@ -120,15 +135,20 @@ def test_samples_must_be_finite(profile, tracker):
 
 def test_an_unknown_tracker_is_refused(profile):
     profile.f0_tracker = 0
-    with pytest.raises(ConfigError, match="swift_f0, crepe_full or crepe_tiny"):
+    with pytest.raises(
+        ConfigError, match="swift_f0, crepe_full, crepe_tiny, auto or yin"
+    ):
         make_tracker(profile)
 
 
-def test_the_default_tracker_needs_no_tensorflow():
+def test_no_tracker_needs_tensorflow():
     probe = (
         "import sys, numpy as np; from amadeus.personality import profiles; "
-        "from amadeus.features.extract import extract; "
-        "extract(np.zeros(800, np.float32), profile=profiles.complete_learner_profile()); "
+        "from amadeus.features.extract import extract\n"
+        f"for name in {TRACKERS}:\n"
+        "    given = profiles.parse_learner_settings([f'f0_tracker={name}'])\n"
+        "    profile = profiles.complete_learner_profile(given)\n"
+        "    extract(np.zeros(800, np.float32), profile=profile)\n"
         "sys.exit(bool({'tensorflow', 'torch'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", probe], check=True)

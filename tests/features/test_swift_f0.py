@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from amadeus.audio import AudioSpec
 from amadeus.errors import ConfigError
-from amadeus.features import swift_f0
+from amadeus.features import Pitch, swift_f0
 from amadeus.features.swift_f0 import SwiftF0Tracker, lay_onto
 from tests.features.sounds import SPEC, at_frames, cents, reed, sweep_hz
 
@@ -105,14 +105,20 @@ def test_the_shortest_sound_has_all_its_frames(tracker, n_samples):
 
 
 def test_between_voiced_answers_pitch_moves_in_the_logarithm():
-    found = lay_onto(np.array([0.5]), np.array([100.0, 400.0]), np.array([1.0, 0.8]))
-    assert found.f0_hz[0] == pytest.approx(200.0)
+    answers = Pitch(np.array([400.0, 441.0]), np.array([1.0, 0.8]))
+    found = lay_onto(np.array([0.5]), answers)
+    assert found.f0_hz[0] == pytest.approx(420.0)
     assert found.f0_confidence[0] == pytest.approx(0.9)
 
 
+def test_across_a_leap_no_pitch_is_made_up_that_nobody_played():
+    answers = Pitch(np.array([200.0, 400.0]), np.ones(2))
+    found = lay_onto(np.linspace(0, 1, 11), answers)
+    assert_allclose(found.f0_hz, [200] * 6 + [400] * 5)
+
+
 def test_a_voiced_answer_is_not_mixed_with_a_guess():
-    positions = np.array([0.5, 1.5])
-    answers = np.array([1_900.0, 400.0, 60.0])
-    found = lay_onto(positions, answers, np.array([0.1, 0.9, 0.2]))
+    answers = Pitch(np.array([1_900.0, 400.0, 60.0]), np.array([0.1, 0.9, 0.2]))
+    found = lay_onto(np.array([0.5, 1.5]), answers)
     assert_allclose(found.f0_hz, 400.0, rtol=1e-6)
     assert_allclose(found.f0_confidence, [0.5, 0.55], rtol=1e-6)
