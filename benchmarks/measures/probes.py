@@ -7,7 +7,7 @@ Folding. A harmonic k of a steady f0 that lies above Nyquist would be heard at s
 f0 = sample_rate / (m + 1/2) all such places lie exactly half-way between the true harmonics, where
 nothing else of a harmonic sound can be, and what noise there is shows a quarter off as well. So a
 stair of rising pitches of this kind tells folded energy from noise and from the tone, and knows nothing
-of phases or delays. On each step, energy half-way counts that exceeds the noise by three times the
+of phases or delays. On each step, energy half-way counts that exceeds the noise by four times the
 spread that noise itself has.
 """
 
@@ -29,7 +29,7 @@ _HEARD_S = 0.4  # of a step, from its end
 _FLOOR_DB = -100.0
 _LOBE_BINS = 4  # half the main lobe of a Blackman-Harris window
 _FREE_BINS = 4  # of a main lobe are independent of each other, about
-_SIGMAS = 3.0
+_SIGMAS = 4.0
 
 
 def probe_silence(
@@ -96,16 +96,16 @@ def _powers(audio: np.ndarray, f0_hz: float, sample_rate: int) -> tuple[float, f
     window = signal.windows.blackmanharris(size, sym=False)
     power = np.square(np.abs(np.fft.rfft(audio * window)))
 
-    def gather(offset: float) -> float:
+    def gather(offset: float) -> np.ndarray:
         n_places = int(sample_rate / 2 / f0_hz - offset)
         places_hz = f0_hz * (np.arange(0 if offset else 1, n_places + 1) + offset)
         bins = np.rint(places_hz * size / sample_rate).astype(int)
         around = bins[:, None] + np.arange(-_LOBE_BINS, _LOBE_BINS + 1)
         inside = (around > 0) & (around < len(power))
-        return float(power[np.clip(around, 0, len(power) - 1)][inside].sum())
+        return np.where(inside, power[np.clip(around, 0, len(power) - 1)], 0.0).sum(1)
 
-    noise = (gather(0.25) + gather(0.75)) / 2
-    excess = gather(0.5) - noise
-    n_free = _FREE_BINS * max(1, int(sample_rate / 2 / f0_hz))
-    is_clear = excess > _SIGMAS * noise / np.sqrt(n_free)
-    return gather(0.0), excess if is_clear else 0.0
+    noises = np.concatenate([gather(0.25), gather(0.75)])  # twice as many as half-way
+    excess = gather(0.5).sum() - noises.sum() / 2
+    # of three independent sums, each of places that count `_FREE_BINS` exponential values
+    spread = np.sqrt(np.square(noises).sum() / 2 / _FREE_BINS * 1.5)
+    return float(gather(0.0).sum()), float(excess) if excess > _SIGMAS * spread else 0.0

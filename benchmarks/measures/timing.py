@@ -1,0 +1,59 @@
+"""Times things in turns, so that whatever else the machine does falls on all alike."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+_PERCENTILES = (10, 50, 90)
+
+
+class Timing(NamedTuple):
+    """What runs took.
+
+    Attributes:
+      low_s: Time on the clock that a tenth of the runs stayed below.
+      median_s: That half of them stayed below.
+      high_s: That nine tenths stayed below.
+      cpu_s: Median time of all processors; what others take from the clock is not in it.
+    """
+
+    low_s: float
+    median_s: float
+    high_s: float
+    cpu_s: float
+
+
+def take_turns(
+    runs: Sequence[Callable[[], object]], *, n_rounds: int, n_warm_up: int = 1
+) -> list[Timing]:
+    """Times each of `runs` once a round.
+
+    Args:
+      runs: What to time.
+      n_rounds: How often.
+      n_warm_up: Rounds before, in which graphs are traced and memory is allocated.
+    """
+    times = np.array(
+        [[_time(run) for run in runs] for _ in range(n_warm_up + n_rounds)]
+    )
+    wall_s, cpu_s = np.moveaxis(times[n_warm_up:], -1, 0)  # [n_rounds, n_runs]
+    spreads = np.percentile(wall_s, _PERCENTILES, axis=0).T
+    medians = np.median(cpu_s, axis=0)
+    return [Timing(*spread, cpu) for spread, cpu in zip(spreads, medians, strict=True)]
+
+
+def describe_machine() -> str:
+    """Names what a timing depends on: cores and how busy they are with other work, this included."""
+    loads = ", ".join(f"{load:.1f}" for load in os.getloadavg())
+    return (
+        f"{os.cpu_count()} cores; load of the machine over 1, 5 and 15 minutes: {loads}"
+    )
+
+
+def _time(run: Callable[[], object]) -> tuple[float, float]:
+    wall_s, cpu_s = time.perf_counter(), time.process_time()
+    run()
+    return time.perf_counter() - wall_s, time.process_time() - cpu_s
