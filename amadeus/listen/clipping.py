@@ -9,6 +9,9 @@ _RUN_S = (
     1 / 8_000
 )  # the crest of an uncut note falls by several steps of 16 bit in this time
 _CEILING = 0.98  # of the take's peak
+_AT_CEILING = (
+    0.999  # of it: where crests of one or two samples end, too short for a run
+)
 _LOUD_ENOUGH = 0.25  # full scale 1: softer takes are not clipped by anything known
 
 
@@ -22,6 +25,7 @@ class ClippingMeter:
         self.worst_s = math.nan  # where most samples stand still
         self._most_flat = 0
         self._n_flat_by_magnitude = np.zeros(4_001, np.int64)  # bins of 0.001
+        self._n_by_magnitude = np.zeros(4_001, np.int64)
 
     def add(self, block: np.ndarray, *, at_s: float = math.nan) -> None:
         """Hears a block as it was decoded.
@@ -44,13 +48,21 @@ class ClippingMeter:
         n_high = int(np.count_nonzero(flat & is_high))
         if n_high > self._most_flat and self.peak >= _LOUD_ENOUGH:
             self._most_flat, self.worst_s = n_high, at_s
-        magnitudes = np.abs(block[flat]) * 1_000
-        bins = np.minimum(np.asarray(magnitudes, int), 4_000)
-        self._n_flat_by_magnitude += np.bincount(bins, minlength=4_001)
+        self._n_flat_by_magnitude += _count_magnitudes(block[flat])
+        self._n_by_magnitude += _count_magnitudes(block[np.abs(block) > 0.2])
 
     def share(self) -> float:
         """Returns the share of samples that are clipped."""
         if self.peak < _LOUD_ENOUGH:
             return 0.0
-        ceiling = int(_CEILING * min(self.peak, 4.0) * 1_000)
-        return float(self._n_flat_by_magnitude[ceiling:].sum() / self._n_samples)
+        peak = min(self.peak, 4.0)
+        n_flat = self._n_flat_by_magnitude[int(_CEILING * peak * 1_000) :].sum()
+        if not n_flat:
+            return 0.0
+        n_high = self._n_by_magnitude[int(_AT_CEILING * peak * 1_000) :].sum()
+        return float(max(n_flat, n_high) / self._n_samples)
+
+
+def _count_magnitudes(samples: np.ndarray) -> np.ndarray:
+    bins = np.minimum((np.abs(samples) * 1_000).astype(int), 4_000)
+    return np.bincount(bins, minlength=4_001)

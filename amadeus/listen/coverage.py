@@ -3,7 +3,7 @@
 Levels are told by the recordings themselves. Their loud level is the one that a twentieth of the
 pitched time exceeds; down to 8 dB below it playing is loud, down to 16 dB medium, below that soft:
 a mark of dynamics, as from mf to f, is some 5 dB. Registers differ by nature (low notes of a flute
-are never loud), so the loud level of a region is its own, yet not more than 6 dB below that of all.
+are never loud), so the loud level of a region is its own, yet not more than 4 dB below that of all.
 """
 
 import itertools
@@ -24,7 +24,7 @@ MEDIUM_RANGE_DB = 16.0
 GOAL_S = 20.0  # ten minutes over some eight regions and three levels
 HOLE_S = 5.0  # five crops of training: a voice has hardly met it
 
-_REGISTER_DB = 6.0
+_REGISTER_DB = 4.0
 _LOUD_PERCENT = 95
 _REGION_SEMITONES = 6.5
 _N_REGIONS = (2, 9)

@@ -16,7 +16,6 @@ from amadeus.listen.material import HIGHEST_DB, LOWEST_DB
 from amadeus.listen.report import Report, TakeReport, Warning
 from amadeus.listen.words import note_name
 from amadeus.report.chart import (
-    TOP,
     Axis,
     Curve,
     Frame,
@@ -64,7 +63,7 @@ def draw_map(report: Report) -> Markup:
         draw_axes(x_axis, y_axis, _MAP),
         *_draw_cells(report.material.seconds, x_axis, y_axis),
         *(_draw_region(region, x_axis, y_axis) for region in coverage.regions),
-        _draw_level_names(coverage.regions[-1], y_axis),
+        _draw_level_names(coverage.regions[0], y_axis),
     ]
     n_holes = len(list(_holes(coverage)))
     text = (
@@ -105,8 +104,8 @@ def draw_levels(report: Report) -> Markup:
         )
         for level in values_db.tolist()
     ]
-    coverage = report.coverage
-    text = f"Seconds at each loudness, from {low} to {high} dB; {coverage.range_db:.0f} dB lie between soft and loud."
+    range_db = report.coverage.range_db
+    text = f"Seconds at each loudness, from {low} to {high} dB; {range_db:.0f} dB lie between soft and loud."
     return draw_bars(bars, x_axis, text, _HALF)
 
 
@@ -116,7 +115,7 @@ def draw_lengths(report: Report) -> Markup:
     durations_s = np.minimum(report.material.notes["duration_s"], 7.9)
     counts, _ = np.histogram(durations_s, edges_s)
     places = np.arange(len(edges_s), dtype=float)
-    labels = ["0", *(f"{edge:g}" for edge in edges_s[1:-1]), "more"]
+    labels = ["0", *(f"{edge:g}" for edge in edges_s[1:-1]), "8+"]
     x_axis = Axis(
         "length of a note in s",
         0.0,
@@ -247,7 +246,7 @@ def _draw_region(region: Region, x_axis: Axis, y_axis: Axis) -> Markup:
     if region.low_midi - 0.5 > x_axis.low:
         parts.append(
             Markup(
-                '<line class="border" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>'
+                '<line class="grid" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>'
             ).format(left, left, _MAP.y(0), _MAP.y(1))
         )
     bottoms = {"soft": _MAP.y(0), "medium": lines[0], "loud": lines[1]}
@@ -285,20 +284,16 @@ def _hole(
 
 
 def _draw_level_names(region: Region, y_axis: Axis) -> Markup:
-    """Names the levels at the right edge."""
+    """Names the levels beside their borders at the left edge."""
     soft, loud = (
         _MAP.y(float(y_axis.share(level)))
         for level in (region.soft_below_db, region.loud_above_db)
     )
-    heights = {
-        "soft": _MAP.y(0) - 6,
-        "medium": (soft + loud) / 2 + 4,
-        "loud": TOP + 14,
-    }
+    heights = {"loud": loud - 6, "medium": soft - 6, "soft": soft + 14}
     return Markup("").join(
-        Markup(
-            '<text class="level" x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>'
-        ).format(_MAP.x(1) - 6, y, name)
+        Markup('<text class="level" x="{:.1f}" y="{:.1f}">{}</text>').format(
+            _MAP.x(0) + 5, y, name
+        )
         for name, y in heights.items()
     )
 

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amadeus.audio import decode, write
+from amadeus.audio import AudioSpec, decode, write
 from amadeus.audio.passages import Passage, split_passages
 from amadeus.features import extract
-from amadeus.features.notes import detect_notes, hz_to_midi
-from amadeus.features.types import PitchTracker
+from amadeus.features.notes import Note, detect_notes, hz_to_midi
+from amadeus.features.types import Features, PitchTracker
 from amadeus.features.voicing import voiced_mask
 from amadeus.listen import spectra
 from amadeus.listen.bandwidth import BandwidthMeter
@@ -114,8 +114,9 @@ class _Meters(NamedTuple):
 
     def add(self, block: np.ndarray, *, at_s: float) -> None:
         self.clipping.add(block, at_s=at_s)
-        # One channel tells how far up a recording reaches.
-        self.bandwidth.add(block[:, 0])
+        # The loudest channel tells how far up a recording reaches.
+        loudest = int(np.argmax(np.square(block).sum(axis=0)))
+        self.bandwidth.add(block[:, loudest])
 
 
 class _Counter:
@@ -157,6 +158,16 @@ def _parts(
         yield offset_s, iter([resampled])
 
 
+class _Pitched(NamedTuple):
+    """What the tracker told of a passage; masks are bool, shape [n_frames]."""
+
+    features: Features
+    notes: list[Note]
+    voiced: np.ndarray
+    loud: np.ndarray
+    inside: np.ndarray  # of the profile's f0 range
+
+
 def _hear(
     passage: Passage,
     at_s: float,
@@ -164,18 +175,9 @@ def _hear(
     tracker: PitchTracker,
 ) -> _Heard:
     spec = profiles.spec(profile)
-    threshold = profile.f0_confidence_threshold
-    features = extract.extract(passage.audio, profile=_widen(profile), tracker=tracker)
-    voiced = voiced_mask(features, threshold=threshold)
-    loud = (
-        features.loudness_db
-        > np.percentile(features.loudness_db, 95) - SOUNDING_RANGE_DB
-    )
-    inside = (features.f0_hz >= profile.f0_min_hz / _RANGE_SLACK) & (
-        features.f0_hz <= profile.f0_max_hz * _RANGE_SLACK
-    )
-    pitched = voiced & loud & inside
-    notes = detect_notes(features, spec=spec, threshold=threshold)
+    told = _track(passage.audio, profile, tracker)
+    features, voiced = told.features, told.voiced
+    pitched = voiced & told.loud & told.inside
     steady = steady_mask(features.f0_hz, voiced, frame_rate=spec.frame_rate)
     audio_16k = write.resample(
         passage.audio, from_rate=spec.sample_rate, to_rate=spectra.SAMPLE_RATE
@@ -183,27 +185,21 @@ def _hear(
     power = spectra.power_spectra(audio_16k)
     total = power[:, 12:].sum(axis=1)
     sounding = total > np.percentile(total, 90) * 10 ** (-SOUNDING_RANGE_DB / 10)
-    # The frame of the voice's clock under each spectrum.
-    at = (
-        np.arange(len(power))
-        * spectra.HOP_SIZE
-        * spec.frame_rate
-        // spectra.SAMPLE_RATE
-    )
-    at = np.minimum(at, len(voiced) - 1)
-    f0_hz = features.f0_hz[at]
+    at = _frames_under(len(power), spec, n_frames=len(voiced))
     foreign_share = np.full(len(power), np.nan)
-    foreign_share[sounding] = spectra.foreign_share(power[sounding], f0_hz[sounding])
+    foreign_share[sounding] = spectra.foreign_share(
+        power[sounding], features.f0_hz[at][sounding]
+    )
     extreme_hz = spectra.extreme_pitch_hz(power[sounding & ~voiced[at]])
     extreme_hz = extreme_hz[~np.isnan(extreme_hz)]
-    outside_hz = features.f0_hz[voiced & loud & ~inside]
+    outside_hz = features.f0_hz[voiced & told.loud & ~told.inside]
     return _Heard(
         at_s=at_s,
         n_samples=len(passage.audio),
-        n_frames=int(np.count_nonzero(loud)),
-        pitched_midi=69 + 12 * np.log2(features.f0_hz[pitched] / 440),
+        n_frames=int(np.count_nonzero(told.loud)),
+        pitched_midi=hz_to_midi(features.f0_hz[pitched]),
         n_steady=int(np.count_nonzero(steady & pitched)),
-        note_peaks_db=np.array([note.loudness_db for note in notes]),
+        note_peaks_db=np.array([note.loudness_db for note in told.notes]),
         foreign_share=foreign_share[sounding],
         background_power=spectra.background_power(power),
         sound_power=float(np.mean(total[sounding])) if sounding.any() else 0.0,
@@ -212,8 +208,31 @@ def _hear(
         outside_s=len(outside_hz) / spec.frame_rate
         + len(extreme_hz) * spectra.HOP_SIZE / spectra.SAMPLE_RATE,
         polyphonic_at_s=at_s + _worst_place_s(foreign_share),
-        material=measure_material(features, notes, pitched=pitched, spec=spec),
+        material=measure_material(features, told.notes, pitched=pitched, spec=spec),
     )
+
+
+def _track(
+    audio: np.ndarray, profile: profiles_pb2.LearnerProfile, tracker: PitchTracker
+) -> _Pitched:
+    threshold = profile.f0_confidence_threshold
+    features = extract.extract(audio, profile=_widen(profile), tracker=tracker)
+    loud_db = np.percentile(features.loudness_db, 95)
+    return _Pitched(
+        features,
+        detect_notes(features, spec=profiles.spec(profile), threshold=threshold),
+        voiced=voiced_mask(features, threshold=threshold),
+        loud=features.loudness_db > loud_db - SOUNDING_RANGE_DB,
+        inside=(features.f0_hz >= profile.f0_min_hz / _RANGE_SLACK)
+        & (features.f0_hz <= profile.f0_max_hz * _RANGE_SLACK),
+    )
+
+
+def _frames_under(n_spectra: int, spec: AudioSpec, *, n_frames: int) -> np.ndarray:
+    """Returns the frame of the voice's clock under each spectrum."""
+    samples = np.arange(n_spectra) * spectra.HOP_SIZE
+    frames = samples * spec.frame_rate // spectra.SAMPLE_RATE
+    return np.minimum(frames, n_frames - 1)
 
 
 def _widen(profile: profiles_pb2.LearnerProfile) -> profiles_pb2.LearnerProfile:

@@ -26,7 +26,7 @@ def render(report: Report) -> str:
     """Renders a report as aligned plain text."""
     sections = [
         "\n".join(_takes(report)),
-        "\n".join(f"{name:<9} {fact}" for name, fact in _facts(report)),
+        "\n".join(_hang(fact, f"{name:<10}") for name, fact in _facts(report)),
         *_titled(
             "seconds by pitch and level (a full bar is enough)", _coverage(report)
         ),
@@ -49,8 +49,8 @@ def say_instrument(report: Report) -> str:
     article = "an" if instrument.name[0] in "aeiou" else "a"
     why = {
         "asked": "as you said",
-        "name": "by the names of files; --instrument says otherwise",
-        "pitch": "guessed by pitch alone; --instrument says otherwise",
+        "name": "by the names of files; --instrument names another",
+        "pitch": "guessed by pitch alone; --instrument names another",
     }[instrument.source]
     return f"{article} {instrument.name} {plays} ({why})"
 

@@ -83,3 +83,35 @@ def test_an_unknown_setting_is_refused_before_listening(takes, capsys):
     ]
     assert main(arguments) == 2
     assert "did you mean f0_tracker" in capsys.readouterr().err
+
+
+def test_a_page_is_written_beside_the_answer(takes, capsys):
+    page = takes / "coach.html"
+    arguments = ["listen", str(takes / "melody.wav"), "--html", str(page)]
+    assert main(arguments) == 0
+    assert "coach.html: " in capsys.readouterr().out
+    assert "<!doctype html>" in page.read_text()
+    assert main([*arguments, "--json"]) == 0
+    json.loads(capsys.readouterr().out)
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_listening(takes, capsys):
+    arguments = ["listen", str(takes / "melody.wav"), "--html", "/nowhere/x.html"]
+    assert main(arguments) == 2
+    assert "there is no folder /nowhere" in capsys.readouterr().err
+
+
+def test_the_instrument_can_be_named(takes, capsys):
+    melody_path = str(takes / "melody.wav")
+    assert main(["listen", melody_path, "--json", "--instrument", "viola"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["instrument"] == {
+        "name": "viola",
+        "low_midi": 48,
+        "high_midi": 88,
+        "source": "asked",
+    }
+    assert report["coverage"]["regions"][0]["low_midi"] == 48
+    assert len(report["advice"]) == 3
+    assert main(["listen", melody_path, "--instrument", "vola"]) == 2
+    assert "did you mean viola" in capsys.readouterr().err

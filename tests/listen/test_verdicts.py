@@ -109,3 +109,51 @@ def test_a_take_that_is_mostly_silent_is_told(note, hear):
     report = hear(np.concatenate([note(440, 3), np.zeros(7 * RATE)]))
     assert kinds(report) == {"silence"}
     assert number(report, "silence", "silent_share") == pytest.approx(0.67, abs=0.02)
+
+
+# The thresholds were fitted on recordings; these melodies were made for the tests alone.
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_melody_of_chance_notes_needs_no_warning(tune, hear, seed):
+    assert kinds(hear(tune(seed))) == set()
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("level_db", [0, -6])
+def test_two_melodies_of_chance_notes_are_polyphony(tune, hear, seed, level_db):
+    second = 10 ** (level_db / 20) * tune(seed + 100, low=60, high=81, seconds=0.37)
+    both = tune(seed)[: len(second)] + second[: 8 * RATE]
+    report = hear(both)
+    assert "polyphony" in kinds(report)
+    assert report.usable_duration_s == 0
+
+
+@pytest.mark.parametrize("snr_db", [8, 17, 23, 35])
+def test_noise_is_measured_under_chance_notes(tune, hear, rng, snr_db):
+    audio = tune(7)
+    sounding = audio[np.abs(audio) > 0.02]
+    noise_rms = np.sqrt(np.mean(sounding**2)) * 10 ** (-snr_db / 20)
+    report = hear(audio + rng.normal(0, noise_rms, len(audio)))
+    # Where noise is faint, the partials' own skirts are heard with it.
+    tolerance_db = 2.5 if snr_db < 30 else 4.0
+    assert report.snr_db == pytest.approx(snr_db, abs=tolerance_db)
+    assert ("noise" in kinds(report)) == (snr_db < 20)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.05])
+def test_a_known_share_of_clipped_samples_is_counted(tune, hear, share):
+    audio = tune(3, low=40, high=52)
+    ceiling = np.quantile(np.abs(audio), 1 - share)
+    report = hear(np.clip(audio, -ceiling, ceiling) * 0.9 / ceiling)
+    assert "clipping" in kinds(report)
+    assert report.clipped_share == pytest.approx(share, rel=0.5)
+    assert hear(audio).clipped_share == 0
+
+
+def test_trouble_is_found_where_it_is(tune, hear):
+    audio = np.tile(tune(3), 2)
+    loud = audio.copy()
+    loud[12 * RATE : 13 * RATE] *= 5
+    place_s = hear(np.clip(loud, -0.5, 0.5)).takes[0].places_s["clipping"]
+    assert 8 < place_s <= 13  # blocks of 4 s at this rate
