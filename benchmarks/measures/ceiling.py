@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from scipy import signal
 
 from amadeus.audio import AudioSpec
 from amadeus.dsp import harmonic, noise
@@ -16,6 +17,7 @@ from amadeus.dsp import harmonic, noise
 _PERIODS = 4  # of the pitch in a window: the least that keeps harmonics apart under a Hann window
 _MAX_WINDOW_S = 0.08
 _NOISE_WINDOW_S = 0.016
+_RUMBLE_HZ = 40.0  # residual below it is hardly heard, and bands of 125 Hz would smear it to where it is
 _FRAMES_PER_CHUNK = 256
 _UNIFORM_POWER = 1 / 3  # of noise in [-1, 1)
 
@@ -137,6 +139,10 @@ def _explain(harmonics: np.ndarray, cycles: np.ndarray, spec: AudioSpec) -> np.n
 def _measure_noise(residual: np.ndarray, spec: AudioSpec, n_bands: int) -> np.ndarray:
     """Gains that make uniform noise as loud as the residual, band by band, in the middle of each block."""
     hop = spec.hop_size
+    high_pass = signal.butter(
+        4, _RUMBLE_HZ, "highpass", fs=spec.sample_rate, output="sos"
+    )
+    residual = signal.sosfiltfilt(high_pass, residual)
     size = max(round(_NOISE_WINDOW_S * spec.sample_rate) // 2 * 2, 2 * (n_bands - 1))
     window = np.hanning(size + 1)[:-1]
     padded = np.pad(residual, (size // 2 - hop // 2, size))
