@@ -1,5 +1,10 @@
-"""The contract of everything that plays in blocks: blocks joined equal the whole."""
+"""The contract of everything that plays in blocks: blocks joined equal the whole.
 
+Blocks of one frame, of a prime number of frames, of all frames but the last, and of mixed sizes; in a
+batch with strangers, one of whom joins while the other is under way; beside a row of NaN.
+"""
+
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -8,6 +13,7 @@ Arrays = tuple[np.ndarray, ...]
 Unit = Callable[[Arrays, Arrays], tuple[np.ndarray, Arrays]]
 
 PRIME = 7
+MIXED = (1, 5, 2, 11, 3)  # block sizes, over and over
 
 
 def verify_streaming(
@@ -21,7 +27,7 @@ def verify_streaming(
     """Asserts that `unit` plays the same sound in blocks, in company and at once.
 
     Args:
-      unit: Maps (controls, state) to (audio [batch, n_frames * hop_size], state).
+      unit: Maps (controls, state) to (audio [batch, n_frames * hop_size], state); takes any n_frames >= 1.
       controls: Arrays [batch, n_frames, ...]; at least 2 rows, more than 2 * PRIME frames.
       start: State at a start: arrays [batch, ...].
       hop_size: Samples per frame.
@@ -33,21 +39,23 @@ def verify_streaming(
     assert n_frames > 2 * PRIME
     whole, last = unit(controls, start)
     assert np.abs(whole).max() > 0, "silence proves nothing"
-    for block_size in (1, PRIME, n_frames):
-        audio, state = _play(unit, controls, start, block_size)
+    for sizes in ((1,), (PRIME,), (n_frames - 1,), (n_frames,), MIXED):
+        audio, state = _play(unit, controls, start, sizes)
         _assert_close((audio, *state), (whole, *last), atol)
     _verify_interleaved(unit, controls, start, whole, hop_size, atol)
     _verify_neighbour(unit, controls, start, whole, atol)
 
 
 def _play(
-    unit: Unit, controls: Arrays, state: Arrays, block_size: int
+    unit: Unit, controls: Arrays, state: Arrays, sizes: Sequence[int]
 ) -> tuple[np.ndarray, Arrays]:
-    blocks = []
-    for first in range(0, controls[0].shape[1], block_size):
-        block = tuple(control[:, first : first + block_size] for control in controls)
+    blocks, first, sizes = [], 0, itertools.cycle(sizes)
+    while first < controls[0].shape[1]:
+        last = first + next(sizes)
+        block = tuple(control[:, first:last] for control in controls)
         audio, state = unit(block, state)
         blocks.append(audio)
+        first = last
     return np.concatenate(blocks, axis=1), state
 
 
@@ -69,7 +77,7 @@ def _verify_interleaved(
     state = tuple(
         np.concatenate([a, b]) for a, b in zip(state, _row(start, 1), strict=True)
     )
-    audio, _ = _play(unit, together, state, PRIME)
+    audio, _ = _play(unit, together, state, (PRIME,))
     joined = np.concatenate([alone[0], audio[0]])
     _assert_close((joined,), (whole[0],), atol)
     _assert_close((audio[1],), (whole[1][: -PRIME * hop_size],), atol)

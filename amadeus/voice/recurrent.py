@@ -12,6 +12,10 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+# Frames a turn of the loop: a turn costs as much by itself as a frame of 128 units does. One row, 2 cores,
+# forward only, best of 10: 16 instead of 22 us a frame with 128 units, 134 instead of 148 with 512.
+STRIDE_FRAMES = 4
+
 
 def gated_step(inputs: tf.Tensor, hidden: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Runs the unit over one frame, without a loop: for one frame at a time, and for formats that know no loops.
@@ -45,13 +49,7 @@ def gated_recurrence(
       States after each frame. Shape [n_frames, batch, n_units].
     """
     n_units = kernel.shape[0]
-    to_gates, to_new = tf.split(inputs, [2 * n_units, n_units], axis=-1)
-
-    def step(before: tf.Tensor, frame: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        return tf.concat(_advance(before[:, :n_units], *frame, kernel), axis=-1)
-
-    start = tf.pad(hidden, [[0, 0], [0, 4 * n_units]])
-    steps = tf.scan(step, (to_gates, to_new), start)
+    steps = _walk(inputs, hidden, kernel)
     states, keep, reset, new, by_new = tf.split(steps, 5, axis=-1)
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -92,6 +90,29 @@ def _advance(
     keep, reset = tf.split(gates, 2, axis=-1)
     new = tf.tanh(to_new + reset * by_new)
     return new + keep * (old - new), gates, new, by_new
+
+
+def _walk(inputs: tf.Tensor, hidden: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """What `_advance` returns for each frame, side by side. Shape [n_frames, batch, 5 * n_units]."""
+    n_units, n_frames = kernel.shape[0], tf.shape(inputs)[0]
+    n_strides = -(-n_frames // STRIDE_FRAMES)
+    padded = tf.pad(inputs, [[0, n_strides * STRIDE_FRAMES - n_frames], [0, 0], [0, 0]])
+    shape = [n_strides, STRIDE_FRAMES, tf.shape(inputs)[1], 3 * n_units]
+    to_gates, to_new = tf.split(
+        tf.reshape(padded, shape), [2 * n_units, n_units], axis=-1
+    )
+
+    def stride(before: tf.Tensor, frames: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        state, steps = before[-1, :, :n_units], []
+        for i in range(STRIDE_FRAMES):
+            step = _advance(state, frames[0][i], frames[1][i], kernel)
+            state = step[0]
+            steps.append(tf.concat(step, axis=-1))
+        return tf.stack(steps)
+
+    start = tf.pad(hidden[None], [[STRIDE_FRAMES - 1, 0], [0, 0], [0, 4 * n_units]])
+    steps = tf.scan(stride, (to_gates, to_new), start)
+    return tf.reshape(steps, [-1, shape[2], 5 * n_units])[:n_frames]
 
 
 def _shift(frames: tf.Tensor) -> tf.Tensor:

@@ -6,6 +6,7 @@ import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
 
 from amadeus.dsp import reverb
+from tests.streaming import verify_streaming
 
 
 def convolve(audio, response):
@@ -77,3 +78,62 @@ def test_gradients_are_finite_at_silence():
     by_audio, by_response = tape.gradient(loss, [audio, response])
     assert_allclose(by_audio, 1.0, atol=1e-6)
     assert_array_equal(by_response, 0.0)
+
+
+def stream_all(audio, response, *, hop_size):
+    """Streams a whole sound in one block."""
+    partitions = reverb.partition(tf.constant(response, tf.float32), hop_size=hop_size)
+    size = reverb.state_size(partitions.shape[0], hop_size=hop_size)
+    return reverb.stream(
+        tf.constant(audio, tf.float32),
+        partitions,
+        state=tf.zeros([len(audio), size]),
+        hop_size=hop_size,
+    )
+
+
+@pytest.mark.parametrize("n_taps", [0, 1, 2, 39, 40, 41, 80, 500, 3_000])
+def test_reverb_in_blocks_is_the_reverb_of_the_whole(n_taps, rng):
+    audio = rng.normal(size=(2, 1_200)).astype(np.float32)
+    response = (rng.normal(size=n_taps) / np.sqrt(max(1, n_taps))).astype(np.float32)
+    streamed = stream_all(audio, response, hop_size=40)
+    assert_allclose(streamed.audio, convolve(audio, response), atol=1e-5)
+
+
+def test_reverb_keeps_the_contract_of_blocks(rng):
+    hop_size, n_taps = 21, 130  # no power of two, and no whole number of hops
+    response = tf.constant(rng.normal(size=n_taps) / n_taps**0.5, tf.float32)
+    partitions = reverb.partition(response, hop_size=hop_size)
+    size = reverb.state_size(partitions.shape[0], hop_size=hop_size)
+    signature = [tf.TensorSpec([None, None]), tf.TensorSpec([None, size])]
+
+    @tf.function(input_signature=signature, autograph=False)
+    def play(audio, state):
+        return reverb.stream(audio, partitions, state=state, hop_size=hop_size)
+
+    def unit(controls, state):
+        hops = controls[0]
+        audio, after = play(hops.reshape(len(hops), -1), *state)
+        return audio.numpy(), (after.numpy(),)
+
+    hops = rng.normal(size=(2, 30, hop_size)).astype(np.float32)
+    start = (np.zeros([2, size], np.float32),)
+    verify_streaming(unit, (hops,), start=start, hop_size=hop_size, atol=1e-5)
+
+
+def test_reverb_in_blocks_comes_without_delay(rng):
+    click = np.zeros([1, 100], np.float32)
+    click[0, 0] = 1.0
+    response = rng.normal(size=70)
+    heard = stream_all(click, response, hop_size=10).audio.numpy()[0]
+    assert_allclose(heard[:70], [1.0, *response[1:]], atol=1e-5)
+    assert_allclose(heard[70:], 0.0, atol=1e-5)
+
+
+def test_reverb_has_the_energy_of_its_taps(rng):
+    """Of white noise, dry and wet sound add in power, but for what still rings at the end."""
+    audio = rng.normal(size=(1, 2**16)).astype(np.float32)
+    response = rng.normal(size=64) / 8
+    response[0] = 0.0
+    power = np.mean(convolve(audio, response) ** 2)
+    assert_allclose(power, 1 + np.sum(response**2), rtol=0.05)
