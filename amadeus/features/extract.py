@@ -8,13 +8,23 @@ import numpy as np
 from amadeus.audio import AudioSpec
 from amadeus.errors import ConfigError, RecordingError
 from amadeus.features.loudness import measure_loudness
+from amadeus.features.octaves import repair_octave_slips
 from amadeus.features.types import Features, Pitch, PitchTracker
-from amadeus.features.voicing import fill_unvoiced, repair_octave_spikes, voiced_mask
+from amadeus.features.voicing import (
+    fill_unvoiced,
+    repair_note_edges,
+    repair_octave_spikes,
+    voiced_mask,
+)
 from amadeus.personality import profiles
 from amadeus.v1 import profiles_pb2
 
 _SILENCE_PEAK = 1e-4  # below -80 dBFS: dither at most, where trackers answer at random
 _SPIKE_S = 0.06  # octave slips of trackers are shorter than the shortest played notes
+_EDGE_S = 0.05  # and so are their stumbles where a note begins or ends
+_OCTAVE_EDGE_S = 0.08  # nobody plays a grace note an octave away
+_GLIDE_SEMITONES_PER_S = 250.0  # no glide is faster
+_MIN_LEAP_SEMITONES = 2.5
 
 
 def extract(
@@ -41,7 +51,7 @@ def extract(
     pitch = (tracker or make_tracker(profile)).track(
         audio, spec=spec, f0_min_hz=profile.f0_min_hz, f0_max_hz=profile.f0_max_hz
     )
-    pitch = _settle(_hush(pitch, audio, spec), profile=profile, spec=spec)
+    pitch = _settle(_hush(pitch, audio, spec), audio, profile=profile, spec=spec)
     loudness_db = measure_loudness(
         audio, spec=spec, weighting=profile.loudness_weighting
     )
@@ -92,14 +102,16 @@ def _hush(pitch: Pitch, audio: np.ndarray, spec: AudioSpec) -> Pitch:
 
 
 def _settle(
-    pitch: Pitch, *, profile: profiles_pb2.LearnerProfile, spec: AudioSpec
+    pitch: Pitch,
+    audio: np.ndarray,
+    *,
+    profile: profiles_pb2.LearnerProfile,
+    spec: AudioSpec,
 ) -> Pitch:
-    """Repairs spikes, fills unvoiced frames, and lowers the confidence of blips."""
+    """Repairs slips, fills unvoiced frames, and lowers the confidence of blips."""
     threshold = profile.f0_confidence_threshold
     voiced = voiced_mask(pitch, threshold=threshold)
-    f0_hz = repair_octave_spikes(
-        pitch.f0_hz, voiced, max_frames=round(_SPIKE_S * spec.frame_rate)
-    )
+    f0_hz = _repair(pitch.f0_hz, voiced, audio, spec)
     middle = math.sqrt(profile.f0_min_hz * profile.f0_max_hz)
     f0_hz = fill_unvoiced(f0_hz, voiced, otherwise=middle)
     if not voiced.any():
@@ -110,6 +122,25 @@ def _settle(
         voiced, pitch.f0_confidence, np.minimum(pitch.f0_confidence, below)
     )
     return Pitch(f0_hz, np.clip(confidence, 0.0, 1.0).astype(np.float32))
+
+
+def _repair(
+    f0_hz: np.ndarray, voiced: np.ndarray, audio: np.ndarray, spec: AudioSpec
+) -> np.ndarray:
+    """Mends what trackers do and players do not."""
+    f0_hz = repair_octave_slips(f0_hz, voiced, audio, spec=spec)
+    f0_hz = repair_octave_spikes(
+        f0_hz, voiced, max_frames=round(_SPIKE_S * spec.frame_rate)
+    )
+    return repair_note_edges(
+        f0_hz,
+        voiced,
+        max_frames=round(_EDGE_S * spec.frame_rate),
+        max_octave_frames=round(_OCTAVE_EDGE_S * spec.frame_rate),
+        leap_semitones=max(
+            _MIN_LEAP_SEMITONES, _GLIDE_SEMITONES_PER_S / spec.frame_rate
+        ),
+    )
 
 
 # Each loads only what it needs: networks cost time and memory.

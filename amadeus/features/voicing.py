@@ -10,6 +10,7 @@ import numpy as np
 from amadeus.features.types import Features, Pitch
 
 MIN_VOICED_FRAMES = 3  # shorter stretches of confidence are blips
+_BODY_SEMITONES = 2.0  # of a vibrato or a scoop at most
 _HYSTERESIS = 0.6  # a voiced stretch goes on down to this share of the threshold
 
 
@@ -115,6 +116,59 @@ def repair_octave_spikes(
                 int(end) + 1
             )  # the far edge is spent: it is no start of an excursion
     return repaired
+
+
+def repair_note_edges(
+    f0_hz: np.ndarray,
+    voiced: np.ndarray,
+    *,
+    max_frames: int,
+    max_octave_frames: int,
+    leap_semitones: float,
+) -> np.ndarray:
+    """Gives the first and last frames of a note, where a tracker stumbled, the pitch of its body.
+
+    A stumble is a short piece at either end of a voiced stretch, parted by a leap from a body that
+    is at least twice as long and steady where it begins. A glide has no leap; it is left alone.
+
+    Args:
+      f0_hz: Positive. Shape [n_frames].
+      voiced: Bool, shape [n_frames].
+      max_frames: Longest stumble to repair.
+      max_octave_frames: The same for one that lies an octave or two from the body.
+      leap_semitones: From frame to frame; less is a glide.
+
+    Returns:
+      f0 in Hz, shape [n_frames].
+    """
+    repaired = np.array(f0_hz)
+    limits = max_frames, max_octave_frames, leap_semitones
+    for start, end in runs(voiced):
+        stretch = repaired[start:end]  # a view
+        for note in (stretch, stretch[::-1]):
+            n_stumbles = _stumble(12 * np.log2(note), *limits)
+            note[:n_stumbles] = note[n_stumbles]
+    return repaired
+
+
+def _stumble(
+    pitch: np.ndarray, max_frames: int, max_octave_frames: int, leap_semitones: float
+) -> int:
+    """Counts the frames before a note's body; `pitch` in semitones, [n_frames]."""
+    leaps = np.flatnonzero(np.abs(np.diff(pitch)) > leap_semitones) + 1
+    leaps = leaps[leaps <= max(max_frames, max_octave_frames)]
+    # The last leap that will do: a tracker may stumble twice.
+    for n_frames in leaps[::-1].tolist():
+        n_body = max(2 * n_frames, MIN_VOICED_FRAMES)
+        body = pitch[n_frames : n_frames + n_body]
+        if len(body) < n_body or np.ptp(body) > _BODY_SEMITONES:
+            continue
+        away = np.abs(np.median(body) - pitch[:n_frames])
+        off_octave = np.abs(away - 12 * np.round(away / 12))
+        is_octave = bool((off_octave < 1).all() and (away > 6).all())
+        if n_frames <= (max_octave_frames if is_octave else max_frames):
+            return n_frames
+    return 0
 
 
 def runs(mask: np.ndarray) -> list[tuple[int, int]]:

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from amadeus.features import Pitch
 from amadeus.features.voicing import (
     fill_unvoiced,
+    repair_note_edges,
     repair_octave_spikes,
     runs,
     signed_f0,
@@ -109,3 +110,62 @@ def test_repair_leaves_its_argument_alone():
     f0_hz[20:24] *= 2
     repair_octave_spikes(f0_hz, np.ones(40, bool), max_frames=6)
     assert f0_hz[22] == 440.0
+
+
+EDGES = {"max_frames": 5, "max_octave_frames": 8, "leap_semitones": 2.5}
+
+
+def _note(before=(), after=(), body_midi=60.0, n_body=30):
+    """Pitch in Hz of one note with stumbles before and after it, in semitones from its body."""
+    body = np.broadcast_to(body_midi, n_body)
+    ends = (body[0] + np.array(before), body, body[-1] + np.array(after))
+    return 440 * 2 ** ((np.concatenate(ends) - 69) / 12)
+
+
+def _mended(f0_hz, voiced=None):
+    voiced = np.ones(len(f0_hz), bool) if voiced is None else voiced
+    return repair_note_edges(f0_hz, voiced, **EDGES)
+
+
+@pytest.mark.parametrize(
+    "stumble", [(7,), (-5, -5, -4), (3, 9, -3, 7, 4), (12,) * 8, (-24,) * 4]
+)
+def test_a_stumble_at_either_edge_of_a_note_gets_the_pitch_of_its_body(stumble):
+    body_hz = _note()[0]
+    assert_allclose(_mended(_note(before=stumble)), body_hz)
+    assert_allclose(_mended(_note(after=stumble[::-1])), body_hz)
+    assert_allclose(_mended(_note(before=stumble, after=(-12, -12))), body_hz)
+
+
+@pytest.mark.parametrize(
+    "played",
+    [
+        _note(before=(-9, -7.5, -6, -4, -2)),  # a scoop
+        _note(before=np.arange(-12, 0, 2.0)),  # a fast slide of an octave
+        _note(before=(4,) * 6),  # a grace note of 60 ms
+        _note(before=(12,) * 9),  # a note of 90 ms, an octave away
+        _note(before=(2, 2, 2)),  # a mordent
+        _note(before=(5,) * 5, n_body=9),  # a body too short to say so
+        _note(before=(5,) * 3, body_midi=60 + np.arange(30)),  # into a glide
+        _note(body_midi=60 + 0.9 * np.sin(np.arange(60)), n_body=60),  # wide vibrato
+        _note(before=(12,) * 40, n_body=40),  # a leap between two notes
+    ],
+)
+def test_what_is_played_at_the_edge_of_a_note_is_left_alone(played):
+    assert_array_equal(_mended(played), played)
+    assert_array_equal(_mended(played[::-1]), played[::-1])
+
+
+def test_an_edge_is_where_the_voice_begins():
+    f0_hz = np.concatenate([_note(), _note(before=(7, 7))])
+    voiced = np.ones(len(f0_hz), bool)
+    assert_array_equal(_mended(f0_hz, voiced), f0_hz)
+    voiced[25:30] = False
+    assert_allclose(_mended(f0_hz, voiced)[voiced], _note()[0])
+
+
+def test_mending_edges_leaves_its_argument_alone():
+    f0_hz = _note(before=(7, 7))
+    before = f0_hz.copy()
+    _mended(f0_hz)
+    assert_array_equal(f0_hz, before)
