@@ -1,8 +1,8 @@
 """What sounds in the gaps between notes, against the original's same gaps.
 
 A gap lasts 80 ms or more and lies between the end of one note and the start of the next. Its level is
-that of all sound in it; its buzz is the part that stands out of the spectrum as lines, whatever their
-pitch.
+that of all sound in it above 40 Hz, the rumble of a room below being heard by none; its buzz is the part
+that stands out of the spectrum as lines, whatever their pitch.
 """
 
 import itertools
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, signal
 
 from amadeus.audio import AudioSpec
 from amadeus.features.notes import Note
@@ -18,6 +18,7 @@ from amadeus.features.notes import Note
 MIN_GAP_S = 0.08
 FLOOR_DBFS = -90.0  # below this neither is heard, and the louder of the two no fault
 
+_RUMBLE_HZ = 40.0
 _EDGE_S = 0.008
 _WINDOW_S = 0.064
 _SPAN_HZ = 400.0  # over which the floor of a spectrum is sought
@@ -50,6 +51,9 @@ def compare_gaps(
       notes: Of the original.
       spec: The clock of the sounds and of the notes' frames.
     """
+    original, answer = (
+        _without_rumble(a, spec.sample_rate) for a in (original, answer)
+    )
     levels, buzzes = [], []
     for start, end in find_gaps(
         notes, spec=spec, n_samples=min(len(original), len(answer))
@@ -89,6 +93,11 @@ def tonal_power(audio: np.ndarray, *, sample_rate: int) -> float:
     floor = ndimage.percentile_filter(power, 100 * _FLOOR_SHARE, size=(1, n_bins))
     lines = np.where(power > _PROMINENCE * floor, power - floor, 0.0)
     return float(lines.sum(axis=1).mean())
+
+
+def _without_rumble(audio: np.ndarray, sample_rate: int) -> np.ndarray:
+    high_pass = signal.butter(4, _RUMBLE_HZ, "highpass", fs=sample_rate, output="sos")
+    return signal.sosfiltfilt(high_pass, audio)
 
 
 def _power(audio: np.ndarray) -> float:
