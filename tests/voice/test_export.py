@@ -13,6 +13,7 @@ from amadeus.v1 import personality_pb2
 from amadeus.voice import export
 from amadeus.voice.model import VoiceModel
 from amadeus.voice.player import Voice
+from tests.streaming import verify_streaming
 
 HOP = 160
 
@@ -136,6 +137,66 @@ def test_a_voice_plays_on_from_a_state(voice, gestures):
     first = voice.perform(f0_hz[:11], loudness_db[:11])
     second = voice.perform(f0_hz[11:], loudness_db[11:], first.state)
     assert_allclose(np.concatenate([first.audio, second.audio]), whole, atol=1e-5)
+
+
+def test_an_exported_voice_keeps_the_contract_of_blocks(voice, gestures):
+    def play(controls, state):
+        block = voice.perform(*controls, *state)
+        return block.audio, (block.state,)
+
+    def play_as_a_server_does(controls, state):
+        # the signature itself; the player would refuse NaN
+        tensors = [tf.constant(values) for values in (*controls, *state)]
+        names = ("f0_hz", "loudness_db", "state")
+        output = voice._perform(**dict(zip(names, tensors, strict=True)))
+        return output["audio"].numpy(), (output["state"].numpy(),)
+
+    start = (np.zeros([3, voice.state_size], np.float32),)
+    settings = {"start": start, "hop_size": HOP, "atol": 1e-5}
+    verify_streaming(play_as_a_server_does, gestures, **settings)
+    by_frames, state = [], start
+    for frame in range(60):
+        audio, state = play([rows[:, frame : frame + 1] for rows in gestures], state)
+        by_frames.append(audio)
+    whole, last = play(gestures, start)
+    assert_allclose(np.concatenate(by_frames, axis=1), whole, atol=1e-5)
+    assert_allclose(state[0], last[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("sizes", [[1] * 60, [7] * 8 + [4], [59, 1], [60]])
+def test_a_voice_played_live_with_its_reverb_is_the_voice_rendered(
+    voice, gestures, sizes
+):
+    rendered = voice.render(*gestures, reverb_mix=0.7)
+    state, room, blocks, first = None, None, [], 0
+    for size in sizes:
+        frames = slice(first, first + size)
+        block = voice.perform(*(rows[:, frames] for rows in gestures), state)
+        wet = voice.reverberate(block.audio, room, reverb_mix=0.7)
+        state, room, first = block.state, wet.state, first + size
+        blocks.append(wet.audio)
+    assert_allclose(np.concatenate(blocks, axis=1), rendered, atol=1e-5)
+
+
+def test_audio_that_no_reverb_takes_is_refused(voice):
+    with pytest.raises(ConfigError, match="give a multiple of 160 samples"):
+        voice.reverberate(np.zeros(161))
+    with pytest.raises(ConfigError, match="audio holds 1 values that are not finite"):
+        voice.reverberate(np.array([np.nan] + [0.0] * 159))
+    with pytest.raises(ConfigError, match="hand back what the last block returned"):
+        voice.reverberate(np.zeros(160), np.zeros((1, 3)))
+    with pytest.raises(ConfigError, match=r"reverb_mix=-1 is out of range"):
+        voice.reverberate(np.zeros(160), reverb_mix=-1.0)
+
+
+def test_a_voice_of_before_the_frame_and_reverb_signatures_still_plays(voice, gestures):
+    names = ("perform", "render", "controls")
+    known = {name: getattr(voice, f"_{name}") for name in names}
+    old = Voice(voice.personality, known)
+    frame = [rows[0, :1] for rows in gestures]
+    assert_allclose(old.perform(*frame).audio, voice.perform(*frame).audio, atol=1e-6)
+    with pytest.raises(VoiceError, match="before reverb could be played in blocks"):
+        old.reverberate(np.zeros(HOP))
 
 
 def test_a_voice_knows_who_it_is(voice, profile):
