@@ -19,9 +19,14 @@ from amadeus.errors import RecordingError
 from amadeus.features import extract
 from amadeus.features.types import PitchTracker
 from amadeus.listen.advice import advise
-from amadeus.listen.coverage import measure_coverage
-from amadeus.listen.instruments import check_name, find_instrument
-from amadeus.listen.material import join
+from amadeus.listen.coverage import Coverage, measure_coverage
+from amadeus.listen.instruments import (
+    Instrument,
+    check_name,
+    covered_range,
+    find_instrument,
+)
+from amadeus.listen.material import Material, join
 from amadeus.listen.outlook import find_strengths, find_weaknesses
 from amadeus.listen.playing import describe_playing, estimate_tuning
 from amadeus.listen.report import Report, TakeReport, Warning
@@ -211,14 +216,26 @@ def _summarise(
         clipped_share=_mean([take.clipped_share for take in takes], takes),
         polyphonic_share=_mean([take.polyphonic_share for take in takes], takes),
         instrument=instrument,
-        coverage=measure_coverage(material.seconds, instrument)
-        if instrument and material.seconds.any()
-        else None,
+        coverage=_cover(material, instrument, lowest_midi, highest_midi),
         playing=describe_playing(material.notes),
         tuning=estimate_tuning(material.notes),
         material=material,
         warnings=warnings,
     )
+
+
+def _cover(
+    material: Material,
+    instrument: Instrument | None,
+    lowest_midi: float,
+    highest_midi: float,
+) -> Coverage | None:
+    if instrument is None or not material.seconds.any():
+        return None
+    low, high = covered_range(
+        instrument, lowest_midi=lowest_midi, highest_midi=highest_midi
+    )
+    return measure_coverage(material.seconds, low_midi=low, high_midi=high)
 
 
 def _conclude(report: Report, *, sample_rate: int) -> Report:

@@ -13,7 +13,6 @@ from typing import Literal
 
 import numpy as np
 
-from amadeus.listen.instruments import Instrument
 from amadeus.listen.material import HIGHEST_DB, LOWEST_DB
 
 Level = Literal["soft", "medium", "loud"]
@@ -66,10 +65,10 @@ class Coverage:
     """Usable seconds by region and level.
 
     Attributes:
-      regions: From low to high; together they are the instrument's range.
+      regions: From low to high; together they are what should be there.
       loud_db: The recordings' loud level.
       softest_db: 5th percentile of the levels in use.
-      outside_s: Seconds outside of the instrument's range.
+      outside_s: Usable seconds outside of all regions.
     """
 
     regions: list[Region]
@@ -83,15 +82,16 @@ class Coverage:
         return self.loud_db - self.softest_db
 
 
-def measure_coverage(seconds: np.ndarray, instrument: Instrument) -> Coverage:
-    """Measures what there is of an instrument's notes.
+def measure_coverage(seconds: np.ndarray, *, low_midi: int, high_midi: int) -> Coverage:
+    """Measures what there is of the notes that should be there.
 
     Args:
       seconds: By pitch and level, as `Material` has them.
-      instrument: Whose range is covered.
+      low_midi: Lowest note that should be there.
+      high_midi: Highest note that should be there.
     """
     loud_db = level_percentile(seconds, _LOUD_PERCENT)
-    low, high = instrument.low_midi, instrument.high_midi
+    low, high = low_midi, high_midi
     n_notes = high - low + 1
     n_regions = round(n_notes / _REGION_SEMITONES)
     n_regions = min(max(n_regions, _N_REGIONS[0]), _N_REGIONS[1], n_notes)

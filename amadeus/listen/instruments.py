@@ -127,6 +127,19 @@ def find_instrument(
     return _choose(fitting, lowest_midi, highest_midi, "pitch")
 
 
+def covered_range(
+    instrument: Instrument, *, lowest_midi: float, highest_midi: float
+) -> tuple[int, int]:
+    """Returns the notes that recordings should cover.
+
+    Of an instrument that was only guessed by pitch these are the notes between those that were
+    heard: nobody is asked for notes that their instrument may not have.
+    """
+    if instrument.source != "pitch":
+        return instrument.low_midi, instrument.high_midi
+    return round(lowest_midi), max(round(highest_midi), round(lowest_midi) + 1)
+
+
 def check_name(asked: str) -> str:
     """Returns the name of an instrument or a family as it is known here.
 

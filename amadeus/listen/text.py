@@ -50,7 +50,10 @@ def say_instrument(report: Report) -> str:
     why = {
         "asked": "as you said",
         "name": "by the names of files; --instrument names another",
-        "pitch": "guessed by pitch alone; --instrument names another",
+        "pitch": (
+            "guessed by pitch alone, so only what lies between the notes heard is asked for; "
+            "--instrument says what it is"
+        ),
     }[instrument.source]
     return f"{article} {instrument.name} {plays} ({why})"
 

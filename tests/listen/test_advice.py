@@ -88,7 +88,7 @@ def make_report(*, without=(), notes=None, takes=None, lowest=36.0, highest=84.0
         clipped_share=0.0,
         polyphonic_share=0.0,
         instrument=CELLO,
-        coverage=measure_coverage(seconds, CELLO),
+        coverage=measure_coverage(seconds, low_midi=36, high_midi=84),
         playing=describe_playing(notes),
         tuning=None,
         warnings=[w for take in takes for w in take.warnings],

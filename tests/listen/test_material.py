@@ -50,7 +50,7 @@ def test_regions_are_the_instrument_s_range_without_gap_or_overlap(note, hear):
 
 def test_all_seconds_are_in_one_region_and_level(rng):
     seconds = rng.uniform(0, 0.1, (128, 100))
-    coverage = measure_coverage(seconds, Instrument("cello", 36, 84, "asked"))
+    coverage = measure_coverage(seconds, low_midi=36, high_midi=84)
     inside = sum(region.total_s for region in coverage.regions)
     assert inside + coverage.outside_s == pytest.approx(seconds.sum())
 
@@ -138,3 +138,13 @@ def test_an_unknown_instrument_is_refused_with_a_hint():
 
 def test_every_range_goes_upwards():
     assert all(0 < low < high < 128 for low, high in instruments.RANGES.values())
+
+
+def test_nobody_is_asked_for_notes_beyond_a_guess(note, hear):
+    takes = np.concatenate([note(f0_hz, 2) for f0_hz in (220, 262, 330, 440)])
+    guessed, asked = hear(takes), hear(takes, instrument="cello")
+    assert guessed.instrument.source == "pitch"
+    assert guessed.coverage.regions[0].low_midi == 57
+    assert guessed.coverage.regions[-1].high_midi == 69
+    assert all(not a.low_midi < 57 for a in guessed.advice)
+    assert any(a.low_midi < 57 for a in asked.advice)
