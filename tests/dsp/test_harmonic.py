@@ -228,3 +228,9 @@ def test_shares_of_audible_harmonics_sum_to_one_and_the_others_are_silent(rng, s
     normal = harmonic.normalize_below_nyquist(shares, f0_hz=f0_hz, spec=spec).numpy()
     assert_allclose(normal.sum(axis=-1), [[1.0, 1.0, 0.0]], rtol=1e-5)
     assert not normal[0, 1, 2:].any()
+
+
+def test_twice_the_amplitudes_are_twice_the_sound(rng, spec):
+    f0_hz, amplitudes = rng.uniform(80, 200, size=(1, 5)), rng.uniform(size=(1, 5, 4))
+    once, twice = (play(f0_hz, g * amplitudes, spec=spec).audio for g in (1, 2))
+    assert_allclose(twice, 2 * once, atol=1e-6)

@@ -180,3 +180,22 @@ def test_gradient_is_the_adjoint_of_the_filter(rng, spec):
         assert np.abs(gradient).max() > 0
         # filtering is linear in the magnitudes
         assert_allclose(np.sum(gradient * magnitudes), product, rtol=1e-4, atol=1e-6)
+
+
+def test_filtered_noise_has_the_energy_of_its_filter(rng, spec):
+    """Parseval: white noise of power 1/3 comes out with that times the energy of the impulse response."""
+    magnitudes = rng.uniform(0, 1, size=65).astype(np.float32)
+    taps = noise.impulse_responses(tf.constant(magnitudes)).numpy()
+    spectrum = np.abs(np.fft.fft(taps)) ** 2
+    assert_allclose(np.sum(taps**2), np.mean(spectrum), rtol=1e-5)
+    n_frames = 400
+    sound = draw(5, n_samples=n_frames * spec.hop_size)
+    audio = apply(np.tile(magnitudes, [1, n_frames, 1]), sound, spec=spec).audio
+    assert_allclose(np.mean(audio**2), np.sum(taps**2) / 3, rtol=0.05)
+
+
+def test_twice_the_magnitudes_are_twice_the_sound(rng, spec):
+    magnitudes = rng.uniform(0, 1, size=(1, 5, 65))
+    sound = draw(5, n_samples=5 * spec.hop_size)
+    once, twice = (apply(g * magnitudes, sound, spec=spec).audio for g in (1, 2))
+    assert_allclose(twice, 2 * once, atol=1e-6)

@@ -174,6 +174,22 @@ def test_a_voice_without_reverb_plays_dry(make_profile, gestures):
     assert_allclose(model.render(*gestures, tf.ones([3])), dry, atol=1e-5)
 
 
+@pytest.mark.parametrize("sample_rate", [16_000, 24_000, 32_000, 44_100, 48_000])
+def test_voices_of_every_rate_play(make_profile, gestures, sample_rate):
+    """Pitch and loudness in, the same pitch out."""
+    chosen = {"sample_rate": sample_rate, "frame_rate": 100}
+    model = Compiled(VoiceModel(make_profile(**chosen, noise_band_count=33)))
+    f0_hz = np.full([1, 50], 440, np.float32)
+    loudness_db = np.full([1, 50], -10, np.float32)
+    audio, state = model.perform(f0_hz, loudness_db, zeros(model, 1))
+    assert audio.shape == (1, sample_rate // 2)
+    joined, _ = play_in_blocks(model, f0_hz, loudness_db, [1, 7, 42])
+    assert_allclose(joined, audio, atol=1e-5)
+    spectrum = np.abs(np.fft.rfft(audio[0]))  # lines 2 Hz apart
+    assert spectrum[220] > 20 * np.median(spectrum)
+    assert np.isfinite(state).all()
+
+
 def test_the_seed_decides_the_weights(make_profile):
     first, again, other = (
         VoiceModel(make_profile(seed=seed)).weights() for seed in (1, 1, 2)
