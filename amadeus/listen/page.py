@@ -62,7 +62,11 @@ def judge(report: Report) -> Verdict:
     """Puts what can be learned in a word and a sentence."""
     usable = f"{say_time(report.usable_duration_s)} of {say_time(report.duration_s)} can be learned from"
     if not report.usable_duration_s:
-        return Verdict("bad", "Nothing to learn", report.weaknesses[0] + ".")
+        return Verdict(
+            "bad",
+            "Nothing to learn",
+            f"No take of {say_time(report.duration_s)} has usable sound of one note at a time.",
+        )
     if report.usable_duration_s < ENOUGH_S:
         return Verdict("bad", "Too little", f"{usable}; a voice needs a minute.")
     if report.clean_duration_s < 0.7 * report.usable_duration_s:
