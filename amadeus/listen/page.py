@@ -65,7 +65,7 @@ def judge(report: Report) -> Verdict:
         return Verdict(
             "bad",
             "Nothing to learn",
-            f"No take of {say_time(report.duration_s)} has usable sound of one note at a time.",
+            f"Nothing in {say_time(report.duration_s)} is usable sound of one note at a time.",
         )
     if report.usable_duration_s < ENOUGH_S:
         return Verdict("bad", "Too little", f"{usable}; a voice needs a minute.")
