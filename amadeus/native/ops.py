@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from amadeus.native import library
+from amadeus.native import library, products
 
 N_OVERLAPS = 4  # frames over each sample of a spectral loss; the kernel knows no other
 
@@ -32,10 +32,8 @@ def gated_recurrence(
             )
             old = tf.concat([hidden[None], states[:-1]], axis=0)
             n_units = kernel.shape[0]
-            to_kernel = tf.matmul(
-                tf.reshape(old, [-1, n_units]),
-                tf.reshape(through, [-1, 3 * n_units]),
-                transpose_a=True,
+            to_kernel = products.multiply_transposed(
+                tf.reshape(old, [-1, n_units]), tf.reshape(through, [-1, 3 * n_units])
             )
             return slopes, to_hidden, to_kernel
 

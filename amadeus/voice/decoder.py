@@ -9,13 +9,13 @@ Reference: Engel et al., "DDSP: Differentiable Digital Signal Processing", ICLR 
 
 import itertools
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from amadeus.voice.recurrent import gated_recurrence, gated_step
+from amadeus.voice.engine import STANDARD, Engine
+from amadeus.voice.recurrent import gated_step
 
 N_INPUTS = 2  # pitch and loudness
 LOUDNESS_RANGE_DB = 80.0  # as ddsp scales loudness: [-80, 0] dB -> [0, 1]
@@ -51,23 +51,21 @@ class Decoder(tf.Module):
         n_dense_units: int,
         n_dense_layers: int,
         rng: np.random.Generator,
-        recurrence: Callable[..., tf.Tensor] = gated_recurrence,
+        engine: Engine = STANDARD,
     ) -> None:
         super().__init__(name="decoder")
         self._split = [1, n_harmonics, n_noise_bands]
         offsets = np.array([0.0, 0.0, INITIAL_NOISE_BIAS], np.float32)
         self._head_offset = np.repeat(offsets, self._split)
         dense = [n_dense_units] * n_dense_layers
-        self.inward = _stack(N_INPUTS, dense, rng, "decoder/inward")
+        self.inward = stack(N_INPUTS, dense, rng, "decoder/inward", engine)
         width = dense[-1] if dense else N_INPUTS
-        self.recurrent = _Gru(
-            width, n_recurrent_units, rng, "decoder/recurrent", recurrence
-        )
-        self.outward = _stack(
-            n_recurrent_units + N_INPUTS, dense, rng, "decoder/outward"
+        self.recurrent = Gru(width, n_recurrent_units, rng, "decoder/recurrent", engine)
+        self.outward = stack(
+            n_recurrent_units + N_INPUTS, dense, rng, "decoder/outward", engine
         )
         width = dense[-1] if dense else n_recurrent_units + N_INPUTS
-        self.head = _Linear(width, sum(self._split), rng, "decoder/head")
+        self.head = Linear(width, sum(self._split), rng, "decoder/head", engine)
 
     def __call__(
         self, f0_hz: tf.Tensor, loudness_db: tf.Tensor, hidden: tf.Tensor
@@ -107,30 +105,40 @@ def exp_sigmoid(x: tf.Tensor) -> tf.Tensor:
     return 2.0 * tf.sigmoid(x) ** math.log(10.0) + 1e-7
 
 
-class _Linear(tf.Module):
+class Linear(tf.Module):
+    """A product and a bias."""
+
     def __init__(
-        self, n_in: int, n_out: int, rng: np.random.Generator, path: str
+        self, n_in: int, n_out: int, rng: np.random.Generator, path: str, engine: Engine
     ) -> None:
         super().__init__()
+        self._multiply = engine.multiply
         self.kernel = tf.Variable(_glorot(n_in, n_out, rng), name=f"{path}/kernel")
         self.bias = tf.Variable(np.zeros(n_out, np.float32), name=f"{path}/bias")
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Maps [..., n_in] to [..., n_out]."""
+        if x.shape.rank == 3 and x.shape.is_fully_defined():
+            # as one product: the gradient of many would be made for each example, and summed
+            rows = tf.reshape(x, [-1, x.shape[-1]])
+            flat = self._multiply(rows, self.kernel) + self.bias
+            return tf.reshape(flat, [*x.shape[:-1], flat.shape[-1]])
         return x @ self.kernel + self.bias
 
 
-class _Dense(tf.Module):
+class Dense(tf.Module):
     """Linear, layer norm, leaky ReLU."""
 
     def __init__(
-        self, n_in: int, n_out: int, rng: np.random.Generator, path: str
+        self, n_in: int, n_out: int, rng: np.random.Generator, path: str, engine: Engine
     ) -> None:
         super().__init__()
-        self.linear = _Linear(n_in, n_out, rng, f"{path}/linear")
+        self.linear = Linear(n_in, n_out, rng, f"{path}/linear", engine)
         self.scale = tf.Variable(np.ones(n_out, np.float32), name=f"{path}/scale")
         self.offset = tf.Variable(np.zeros(n_out, np.float32), name=f"{path}/offset")
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Maps [..., n_in] to [..., n_out]."""
         x = self.linear(x)
         centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
         variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
@@ -138,7 +146,7 @@ class _Dense(tf.Module):
         return tf.nn.leaky_relu(centred * gain * self.scale + self.offset)
 
 
-class _Gru(tf.Module):
+class Gru(tf.Module):
     """A gated recurrent unit; what does not depend on the state is computed for all frames at once."""
 
     def __init__(
@@ -147,16 +155,17 @@ class _Gru(tf.Module):
         n_units: int,
         rng: np.random.Generator,
         path: str,
-        recurrence: Callable[..., tf.Tensor],
+        engine: Engine,
     ) -> None:
         super().__init__()
-        self._recurrence = recurrence
-        self.inputs = _Linear(n_in, 3 * n_units, rng, f"{path}/inputs")
+        self._recurrence = engine.recurrence
+        self.inputs = Linear(n_in, 3 * n_units, rng, f"{path}/inputs", engine)
         self.kernel = tf.Variable(
             _glorot(n_units, 3 * n_units, rng), name=f"{path}/kernel"
         )
 
     def __call__(self, x: tf.Tensor, hidden: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Maps frames [batch, n_frames, n_in] and a state to states [batch, n_frames, n_units] and the last."""
         if x.shape[1] == 1:
             hidden = gated_step(self.inputs(x)[:, 0], hidden, self.kernel)
             return hidden[:, None], hidden
@@ -165,11 +174,12 @@ class _Gru(tf.Module):
         return tf.transpose(states, [1, 0, 2]), states[-1]
 
 
-def _stack(
-    n_in: int, sizes: list[int], rng: np.random.Generator, path: str
-) -> list[_Dense]:
+def stack(
+    n_in: int, sizes: list[int], rng: np.random.Generator, path: str, engine: Engine
+) -> list[Dense]:
+    """Makes dense layers of `sizes` units, one after the other."""
     widths = itertools.pairwise([n_in, *sizes])
-    return [_Dense(a, b, rng, f"{path}/{i}") for i, (a, b) in enumerate(widths)]
+    return [Dense(a, b, rng, f"{path}/{i}", engine) for i, (a, b) in enumerate(widths)]
 
 
 def _glorot(n_in: int, n_out: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,13 +1,16 @@
 """One training step and one validation, as graphs: a voice, its optimiser and its running average."""
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
 from amadeus.dsp.spectral_loss import FFT_SIZES, spectral_loss
-from amadeus.native import library, ops, synthesis
+from amadeus.native import library, ops
 from amadeus.v1 import profiles_pb2
 from amadeus.voice import optimizer
-from amadeus.voice.model import STANDARD, Engine, VoiceModel
+from amadeus.voice.engine import fastest
+from amadeus.voice.model import VoiceModel
 from amadeus.voice.sampler import WARM_UP_FRAMES, Crops
 
 # Adam moves every tap of the reverb by about the learning rate at each step, which together is a hiss. Held-out
@@ -19,10 +22,21 @@ AVERAGE_MEMORY = 0.99  # the averaged voice remembers about the last 100 steps
 class Learner:
     """Learns crop by crop. The voice to keep is the average of the voices it walked through."""
 
-    def __init__(self, profile: profiles_pb2.LearnerProfile) -> None:
-        engine = fast_engine()
-        self.model = VoiceModel(profile, engine=engine)
-        self.average = VoiceModel(profile, engine=engine)
+    def __init__(
+        self,
+        profile: profiles_pb2.LearnerProfile,
+        *,
+        make_voice: Callable[..., VoiceModel] = VoiceModel,
+    ) -> None:
+        """Makes the voices and their optimiser.
+
+        Args:
+          profile: Complete.
+          make_voice: Called as `VoiceModel` is.
+        """
+        engine = fastest()
+        self.model = make_voice(profile, engine=engine)
+        self.average = make_voice(profile, engine=engine)
         variables = self.model.trainable_variables
         shares = [
             REVERB_RATE_SHARE if variable is self.model.reverb else 1.0
@@ -99,13 +113,6 @@ class Learner:
             for part, module in parts.items()
             for number, variable in enumerate(module.variables)
         }
-
-
-def fast_engine() -> Engine:
-    """The fastest engine for training that this machine has."""
-    if not library.is_available():
-        return STANDARD
-    return Engine(ops.gated_recurrence, synthesis.synthesize, synthesis.filter_noise)
 
 
 def imitation_loss(model: VoiceModel, crops: Crops) -> tf.Tensor:

@@ -6,7 +6,7 @@ known). The state is one opaque row a note: zeros start it. Everything in a row 
 that row only, and blocks joined equal the whole.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from amadeus.dsp import harmonic, noise, reverb
 from amadeus.personality import profiles
 from amadeus.v1 import profiles_pb2
 from amadeus.voice.decoder import Controls, Decoder
-from amadeus.voice.recurrent import gated_recurrence
+from amadeus.voice.engine import STANDARD, Engine
 
 MIN_LOUDNESS_DB, MAX_LOUDNESS_DB = -120.0, 20.0
 RENDER_BLOCK_FRAMES = (
@@ -52,24 +52,6 @@ class _State(NamedTuple):
     started: tf.Tensor  # 0 or 1, [batch, 1]
 
 
-class Engine(NamedTuple):
-    """What computes the parts that cost most. All engines agree to rounding.
-
-    Attributes:
-      recurrence: As `gated_recurrence`.
-      synthesize: As `harmonic.synthesize`.
-      filter_noise: As `noise.filter_noise`.
-    """
-
-    recurrence: Callable[..., tf.Tensor]
-    synthesize: Callable[..., harmonic.Harmonics]
-    filter_noise: Callable[..., noise.Filtered]
-
-
-# Standard operations of TensorFlow: what an exported voice is made of.
-STANDARD = Engine(gated_recurrence, harmonic.synthesize, noise.filter_noise)
-
-
 class VoiceModel(tf.Module):
     """A network that plays. Its variables are the whole voice."""
 
@@ -94,7 +76,7 @@ class VoiceModel(tf.Module):
             n_dense_units=profile.dense_unit_count,
             n_dense_layers=profile.dense_layer_count,
             rng=rng,
-            recurrence=engine.recurrence,
+            engine=engine,
         )
         n_reverb = round(profile.reverb_duration_s * profile.sample_rate)
         start = rng.standard_normal(n_reverb) * REVERB_SPREAD

@@ -12,7 +12,8 @@ from amadeus.voice.decoder import (
     scale_inputs,
     stack,
 )
-from amadeus.voice.model import STANDARD, Engine, VoiceModel
+from amadeus.voice.engine import STANDARD, Engine
+from amadeus.voice.model import VoiceModel
 
 N_UNITS, N_LAYERS = 512, 3
 SETTINGS = (
@@ -34,12 +35,12 @@ class SoloDecoder(tf.Module):
         super().__init__(name="decoder")
         rng, sizes = np.random.default_rng(seed), [N_UNITS] * N_LAYERS
         self._split = split
-        self.inward = [stack(1, sizes, rng, f"decoder/inward/{i}") for i in range(2)]
-        self.recurrent = Gru(
-            2 * N_UNITS, N_UNITS, rng, "decoder/recurrent", engine.recurrence
-        )
-        self.outward = stack(3 * N_UNITS, sizes, rng, "decoder/outward")
-        self.head = Linear(N_UNITS, sum(split), rng, "decoder/head")
+        self.inward = [
+            stack(1, sizes, rng, f"decoder/inward/{i}", engine) for i in range(2)
+        ]
+        self.recurrent = Gru(2 * N_UNITS, N_UNITS, rng, "decoder/recurrent", engine)
+        self.outward = stack(3 * N_UNITS, sizes, rng, "decoder/outward", engine)
+        self.head = Linear(N_UNITS, sum(split), rng, "decoder/head", engine)
 
     def __call__(
         self, f0_hz: tf.Tensor, loudness_db: tf.Tensor, hidden: tf.Tensor
@@ -75,26 +76,28 @@ class SoloVoice(VoiceModel):
         self.decoder = SoloDecoder(split, profile.seed, engine)
 
 
-def take_weights(decoder: SoloDecoder, theirs) -> None:
-    """Copies the weights of a `RnnFcDecoder` that has been called.
+def read_weights(theirs) -> list[list[np.ndarray]]:
+    """Copies the weights of a `RnnFcDecoder` that has been called: of its stacks, its unit and its head."""
+    parts = [*theirs.input_stacks, theirs.out_stack, theirs.rnn, theirs.dense_out]
+    return [[variable.numpy() for variable in part.weights] for part in parts]
 
-    Keras' unit has a second bias, of the recurrent part; new, it is zero, and ours has none.
+
+def take_weights(decoder: SoloDecoder, weights: list[list[np.ndarray]]) -> None:
+    """Takes over what `read_weights` returned.
+
+    Keras' unit has a second bias, of the recurrent part. It starts at zero and ours has none.
     """
-    for layers, stack_of_theirs in [
-        *zip(decoder.inward, theirs.input_stacks, strict=True),
-        (decoder.outward, theirs.out_stack),
-    ]:
-        values = [variable.numpy() for variable in stack_of_theirs.weights]
+    *stacks, recurrent, head = weights
+    for layers, values in zip([*decoder.inward, decoder.outward], stacks, strict=True):
         for number, layer in enumerate(layers):
             kernel, bias, scale, offset = values[4 * number : 4 * number + 4]
             layer.linear.kernel.assign(kernel)
             layer.linear.bias.assign(bias)
             layer.scale.assign(scale)
             layer.offset.assign(offset)
-    kernel, recurrent_kernel, biases = (v.numpy() for v in theirs.rnn.weights)
+    kernel, recurrent_kernel, biases = recurrent
     decoder.recurrent.inputs.kernel.assign(kernel)
     decoder.recurrent.inputs.bias.assign(biases[0])
     decoder.recurrent.kernel.assign(recurrent_kernel)
-    kernel, bias = (v.numpy() for v in theirs.dense_out.weights)
-    decoder.head.kernel.assign(kernel)
-    decoder.head.bias.assign(bias)
+    decoder.head.kernel.assign(head[0])
+    decoder.head.bias.assign(head[1])

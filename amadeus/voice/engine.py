@@ -1,0 +1,43 @@
+"""What computes the parts of a voice that cost most. All engines agree to rounding."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from amadeus.dsp import harmonic, noise
+from amadeus.voice.recurrent import gated_recurrence
+
+
+class Engine(NamedTuple):
+    """Functions that can stand for each other.
+
+    Attributes:
+      multiply: As `tf.matmul`, of rows and a kernel.
+      recurrence: As `gated_recurrence`.
+      synthesize: As `harmonic.synthesize`.
+      filter_noise: As `noise.filter_noise`.
+    """
+
+    multiply: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    recurrence: Callable[..., tf.Tensor]
+    synthesize: Callable[..., harmonic.Harmonics]
+    filter_noise: Callable[..., noise.Filtered]
+
+
+# Standard operations of TensorFlow: what an exported voice is made of.
+STANDARD = Engine(tf.matmul, gated_recurrence, harmonic.synthesize, noise.filter_noise)
+
+
+def fastest() -> Engine:
+    """The fastest engine for training that this machine has."""
+    from amadeus.native import library, ops, products, synthesis
+
+    if not library.is_available():
+        return STANDARD
+    return Engine(
+        products.multiply,
+        ops.gated_recurrence,
+        synthesis.synthesize,
+        synthesis.filter_noise,
+    )
