@@ -6,17 +6,14 @@ All rows are timed in turns in this process, all cores at work, graphs traced be
 
   - voices with random weights, exported, loaded and played by `Voice.render`: `live` and `solo` as they
     are, and `live` at 48 kHz;
-  - the peer: ddsp 3.7.0's solo_instrument with random weights (its RnnFcDecoder of 512 units, its Harmonic,
-    FilteredNoise, Add and Reverb processors, 250 frames a second at 16 kHz), compiled as one function.
+  - the peer: ddsp 3.7.0's solo_instrument with random weights, 250 frames a second at 16 kHz, compiled as
+    one function.
 """
 
 import argparse
-import importlib.abc
-import importlib.machinery
 import os
 import sys
 import tempfile
-import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -30,11 +27,6 @@ VOICES = (
     (("preset=solo",), 15.0),
     (("preset=live", "sample_rate=48000"), None),
 )
-_PEER_RATE, _PEER_FRAME_RATE = 16_000, 250  # Hz
-# ddsp.training names these when imported, and needs none of them to play
-_ABSENT = {
-    "crepe", "hmmlearn", "hypertune", "note_seq", "pydub", "tensorflow_datasets", "tensorflowjs", "tflite_support",
-}  # fmt: skip
 
 
 class Row(NamedTuple):
@@ -104,79 +96,22 @@ def _phrase(n_frames: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _peer(seconds: float) -> Row:
-    sys.meta_path.append(_AbsentModules())
-    import ddsp
-    import tensorflow as tf
-    from ddsp.training import decoders
+    from benchmarks.measures import peer
 
-    n_samples = round(seconds * _PEER_RATE)
-    decoder = decoders.RnnFcDecoder(
-        rnn_channels=512,
-        rnn_type="gru",
-        ch=512,
-        layers_per_stack=3,
-        input_keys=("ld_scaled", "f0_scaled"),
-        output_splits=(
-            ("amps", 1),
-            ("harmonic_distribution", 60),
-            ("noise_magnitudes", 65),
-        ),
-    )
-    tones = ddsp.synths.Harmonic(n_samples=n_samples, sample_rate=_PEER_RATE)
-    hiss = ddsp.synths.FilteredNoise(n_samples=n_samples, window_size=0)
-    reverb = ddsp.effects.Reverb(reverb_length=_PEER_RATE, trainable=True)
-    synthesis = ddsp.processors.ProcessorGroup(
-        dag=[
-            (tones, ["amps", "harmonic_distribution", "f0_hz"]),
-            (hiss, ["noise_magnitudes"]),
-            (ddsp.processors.Add(), ["filtered_noise/signal", "harmonic/signal"]),
-            (reverb, ["add/signal"]),
-        ]
-    )
-    f0_hz, loudness_db = (
-        tf.constant(values[None, :, None])
-        for values in _phrase(round(seconds * _PEER_FRAME_RATE))
-    )
-    inputs = {
-        "f0_hz": f0_hz,
-        "f0_scaled": ddsp.core.hz_to_midi(f0_hz) / 127.0,
-        "ld_scaled": loudness_db / 80.0 + 1.0,
+    theirs = peer.SoloInstrument(crop_s=seconds)
+    import tensorflow as tf
+
+    f0_hz, loudness_db = _phrase(round(seconds * peer.FRAME_RATE))
+    phrase = {
+        "f0_hz": tf.constant(f0_hz[None]),
+        "loudness_db": tf.constant(loudness_db[None]),
     }
 
     @tf.function(autograph=False)
-    def render(inputs: dict) -> tf.Tensor:
-        return synthesis({**inputs, **decoder(inputs)})
+    def render(phrase: dict) -> tf.Tensor:
+        return theirs.model(phrase, training=False)["audio_synth"]
 
-    return Row("ddsp solo_instrument", None, lambda: render(inputs).numpy())
-
-
-class _AbsentModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds empty modules where ddsp.training looks for packages that are not installed."""
-
-    def find_spec(
-        self, name: str, path: object, target: object = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """Answers for the absent ones only."""
-        if name.split(".")[0] not in _ABSENT:
-            return None
-        return importlib.machinery.ModuleSpec(name, self, is_package=True)
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
-        """Makes a module that has everything, and nothing in it."""
-        return _Empty(spec.name)
-
-    def exec_module(self, module: types.ModuleType) -> None:
-        """Has nothing to run."""
-
-
-class _Empty(types.ModuleType):
-    def __getattr__(self, name: str) -> "_Empty":
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return _Empty(f"{self.__name__}.{name}")
-
-    def __call__(self, *args: object, **settings: object) -> "_Empty":
-        return self
+    return Row("ddsp solo_instrument", None, lambda: render(phrase).numpy())
 
 
 def _print_table(rows, timings, seconds: float) -> None:
