@@ -13,13 +13,14 @@ import numpy as np
 import tensorflow as tf
 
 from amadeus.audio import AudioSpec
-from amadeus.dsp import harmonic, noise, reverb
+from amadeus.dsp import harmonic, noise, reverb, shapes
 from amadeus.personality import profiles
 from amadeus.v1 import profiles_pb2
 from amadeus.voice.decoder import Controls, Decoder
 from amadeus.voice.engine import STANDARD, Engine
 
 MIN_LOUDNESS_DB, MAX_LOUDNESS_DB = -120.0, 20.0
+SILENCE_DB, FADE_DB = -80.0, 6.0  # the floor of the loudness feature; where it begins
 RENDER_BLOCK_FRAMES = (
     128  # `render` works in blocks, so that its memory does not grow with the phrase
 )
@@ -145,7 +146,7 @@ class VoiceModel(tf.Module):
             phase=before.phase[:, 0],
             spec=self.spec,
         )
-        n_samples = tf.shape(f0_hz)[1] * self.spec.hop_size
+        n_samples = shapes.size(f0_hz, 1) * self.spec.hop_size
         # whole numbers of samples, modulo 2**32 in the counter itself
         first = tf.cast(before.frame[:, 0], tf.int64) * self.spec.hop_size
         hiss = self._filter_noise(
@@ -239,7 +240,7 @@ class VoiceModel(tf.Module):
         pitch_hz = _hold_pitch(f0_hz, before.f0_hz)
         controls, hidden = self.decode(f0_hz, pitch_hz, loudness_db, before.hidden)
         decoded = _Decoded(pitch_hz, *controls)
-        n_frames = tf.cast(tf.shape(f0_hz)[1], tf.float32)
+        n_frames = tf.cast(shapes.size(f0_hz, 1), tf.float32)
         after = _State(
             hidden=hidden,
             amplitudes=decoded.amplitudes[:, -1],
@@ -258,7 +259,10 @@ class VoiceModel(tf.Module):
         """The nearest loudness known [batch, n_frames], and the gain [batch, n_frames, 1] that is left to do."""
         reach_db = tf.gather(self.loudness_reach_db, tf.cast(f0_hz > 0, tf.int32))
         known_db = tf.clip_by_value(loudness_db, reach_db[..., 0], reach_db[..., 1])
-        return known_db, 10.0 ** ((loudness_db - known_db) / 20.0)[..., None]
+        gain = 10.0 ** ((loudness_db - known_db) / 20.0)
+        # the softest loudness there is stands for silence, whatever was taught beside it
+        above = tf.clip_by_value((loudness_db - SILENCE_DB) / FADE_DB, 0.0, 1.0)
+        return known_db, (gain * above)[..., None]
 
     def _perform_long(self, f0_hz: tf.Tensor, loudness_db: tf.Tensor) -> tf.Tensor:
         block, hop = RENDER_BLOCK_FRAMES, self.spec.hop_size
