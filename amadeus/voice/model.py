@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from amadeus.audio import AudioSpec
-from amadeus.dsp import harmonic, noise, reverb, shapes
+from amadeus.dsp import harmonic, noise, reverb
 from amadeus.personality import profiles
 from amadeus.v1 import profiles_pb2
 from amadeus.voice.decoder import Controls, Decoder
@@ -146,7 +146,7 @@ class VoiceModel(tf.Module):
             phase=before.phase[:, 0],
             spec=self.spec,
         )
-        n_samples = shapes.size(f0_hz, 1) * self.spec.hop_size
+        n_samples = tf.shape(f0_hz)[1] * self.spec.hop_size
         # whole numbers of samples, modulo 2**32 in the counter itself
         first = tf.cast(before.frame[:, 0], tf.int64) * self.spec.hop_size
         hiss = self._filter_noise(
@@ -240,7 +240,7 @@ class VoiceModel(tf.Module):
         pitch_hz = _hold_pitch(f0_hz, before.f0_hz)
         controls, hidden = self.decode(f0_hz, pitch_hz, loudness_db, before.hidden)
         decoded = _Decoded(pitch_hz, *controls)
-        n_frames = tf.cast(shapes.size(f0_hz, 1), tf.float32)
+        n_frames = tf.cast(tf.shape(f0_hz)[1], tf.float32)
         after = _State(
             hidden=hidden,
             amplitudes=decoded.amplitudes[:, -1],
