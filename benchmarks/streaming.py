@@ -3,7 +3,7 @@
     python -m benchmarks streaming [--seconds 4] [--learner KEY=VALUE ...]
 
 A voice with random weights is exported and loaded again; TensorFlow gets one thread. All rows are
-timed in turns, block by block, state handed on from block to block. Without --learner it is the `live`
+timed in turns of 20 blocks, state handed on from block to block. Without --learner it is the `live`
 voice at 48 kHz in blocks of 5 ms. The rows:
 
   - one note, and 32 notes as one batch, by `Voice.perform` (which takes the signature `step`);
@@ -25,7 +25,7 @@ from amadeus.errors import AmadeusError
 SETTINGS = ("preset=live", "sample_rate=48000", "frame_rate=200")
 N_NOTES = 32
 LIMITS_MS = {1: 1.0, N_NOTES: 4.0}  # medians, on one core
-_N_WARM_UP = 20
+_N_IN_TURN = 20  # blocks: a voice plays several in a row
 
 
 class Row(NamedTuple):
@@ -75,7 +75,9 @@ def _run(options: argparse.Namespace, scratch: str) -> None:
     ]
     n_blocks = round(options.seconds * voice.spec.frame_rate)
     timings = timing.take_turns(
-        [row.play_block for row in rows], n_rounds=n_blocks, n_warm_up=_N_WARM_UP
+        [row.play_block for row in rows],
+        n_rounds=max(1, n_blocks // _N_IN_TURN),
+        n_in_turn=_N_IN_TURN,
     )
     _print_table(voice, rows, timings, n_blocks)
     print(timing.describe_machine())

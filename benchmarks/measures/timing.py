@@ -27,21 +27,29 @@ class Timing(NamedTuple):
 
 
 def take_turns(
-    runs: Sequence[Callable[[], object]], *, n_rounds: int, n_warm_up: int = 1
+    runs: Sequence[Callable[[], object]],
+    *,
+    n_rounds: int,
+    n_in_turn: int = 1,
+    n_warm_up: int = 1,
 ) -> list[Timing]:
-    """Times each of `runs` once a round.
+    """Times each of `runs` in turn, round after round.
 
     Args:
       runs: What to time.
-      n_rounds: How often.
+      n_rounds: How often each has its turn.
+      n_in_turn: Runs in a turn; many for short ones, which would find the caches full of the others' numbers.
       n_warm_up: Rounds before, in which graphs are traced and memory is allocated.
     """
     times = np.array(
-        [[_time(run) for run in runs] for _ in range(n_warm_up + n_rounds)]
-    )
-    wall_s, cpu_s = np.moveaxis(times[n_warm_up:], -1, 0)  # [n_rounds, n_runs]
-    spreads = np.percentile(wall_s, _PERCENTILES, axis=0).T
-    medians = np.median(cpu_s, axis=0)
+        [
+            [[_time(run) for _ in range(n_in_turn)] for run in runs]
+            for _ in range(n_warm_up + n_rounds)
+        ]
+    )[n_warm_up:]
+    wall_s, cpu_s = np.moveaxis(times, -1, 0)  # [n_rounds, n_runs, n_in_turn]
+    spreads = np.percentile(wall_s, _PERCENTILES, axis=(0, 2)).T
+    medians = np.median(cpu_s, axis=(0, 2))
     return [Timing(*spread, cpu) for spread, cpu in zip(spreads, medians, strict=True)]
 
 
