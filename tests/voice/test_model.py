@@ -4,6 +4,7 @@ import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
 
 from amadeus.voice.model import RENDER_BLOCK_FRAMES, VoiceModel
+from tests.streaming import verify_streaming
 
 HOP = 160
 
@@ -51,6 +52,20 @@ def test_blocks_joined_equal_the_whole(model, gestures, sizes):
     assert np.abs(whole).max() > 0.01
     assert_allclose(joined, whole, atol=1e-5)
     assert_allclose(last_state, state, atol=1e-5)
+
+
+def test_the_decoder_keeps_the_contract_of_blocks(model, gestures):
+    """Its controls, frame by frame, in place of audio."""
+    decode = tf.function(model.decoder, reduce_retracing=True, autograph=False)
+
+    def unit(controls, state):
+        decoded, hidden = decode(*(tf.constant(rows) for rows in (*controls, *state)))
+        values = np.concatenate(decoded, axis=-1)
+        return values.reshape(len(values), -1), (hidden.numpy(),)
+
+    n_values = 1 + 8 + 9
+    start = (np.zeros([3, 16], np.float32),)
+    verify_streaming(unit, gestures, start=start, hop_size=n_values, atol=1e-5)
 
 
 def test_a_note_sounds_the_same_among_strangers(model, gestures):
