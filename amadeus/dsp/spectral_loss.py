@@ -4,6 +4,7 @@ Reference: Engel et al., "DDSP: Differentiable Digital Signal Processing", ICLR 
 `ddsp.losses.SpectralLoss` with loss_type "L1".
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -11,9 +12,19 @@ import tensorflow as tf
 from amadeus.dsp import fourier
 
 FFT_SIZES = (2048, 1024, 512, 256, 128, 64)
+REFERENCE_RATE = 16_000  # Hz, for which they were chosen
 N_OVERLAPS = 4  # frames over each sample: overlap .75
 
 _QUIET = 1e-5  # what the logarithm of silence is taken of, as ddsp.core.safe_log does
+
+
+def fft_sizes_for(sample_rate: int) -> tuple[int, ...]:
+    """Chooses frame sizes: those of ddsp up to 31 kHz, and twice as many samples for each octave above 16 kHz.
+
+    So that frames last about as long at every rate (64 samples are 4 ms at 16 kHz), in powers of two.
+    """
+    octaves = max(0, math.floor(math.log2(sample_rate / REFERENCE_RATE)))
+    return tuple(size * 2**octaves for size in FFT_SIZES)
 
 
 def spectral_loss(

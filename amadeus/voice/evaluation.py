@@ -35,7 +35,7 @@ import numpy as np
 import tensorflow as tf
 
 from amadeus.audio import AudioSpec
-from amadeus.dsp.spectral_loss import spectral_loss
+from amadeus.dsp.spectral_loss import fft_sizes_for, spectral_loss
 from amadeus.features.attacks import compare_attacks
 from amadeus.features.extract import extract, make_tracker
 from amadeus.features.loudness import RANGE_DB
@@ -190,7 +190,8 @@ class _Ledger:
                 for audio in (pair.original, pair.resynthesis)
             )
             n_samples = original.shape[1]
-            loss = float(spectral_loss(original, resynthesis))
+            sizes = fft_sizes_for(self._spec.sample_rate)
+            loss = float(spectral_loss(original, resynthesis, fft_sizes=sizes))
             self._loss.add(loss * n_samples, n_samples)
 
     def _add_loudness(self, pair: _Pair) -> None:

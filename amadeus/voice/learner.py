@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from amadeus.dsp.spectral_loss import FFT_SIZES, spectral_loss
+from amadeus.dsp.spectral_loss import fft_sizes_for, spectral_distances
 from amadeus.native import library, ops
 from amadeus.v1 import profiles_pb2
 from amadeus.voice import optimizer
@@ -121,8 +121,6 @@ def imitation_loss(model: VoiceModel, crops: Crops) -> tf.Tensor:
     audio = model.perform(crops.f0_hz, crops.loudness_db, silence).audio
     audio = audio[:, WARM_UP_FRAMES * model.spec.hop_size :]
     audio = model.reverberate(audio, tf.ones([tf.shape(audio)[0]]))
-    if not library.is_available():
-        return spectral_loss(crops.audio, audio)
-    return tf.reduce_mean(
-        ops.spectral_distances(crops.audio, audio, fft_sizes=FFT_SIZES)
-    )
+    sizes = fft_sizes_for(model.spec.sample_rate)
+    measure = ops.spectral_distances if library.is_available() else spectral_distances
+    return tf.reduce_mean(measure(crops.audio, audio, fft_sizes=sizes))

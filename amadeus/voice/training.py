@@ -21,7 +21,7 @@ from amadeus.errors import PracticeError, VoiceError
 from amadeus.personality import profiles
 from amadeus.personality.content import canonical_json, read_personality
 from amadeus.v1 import practice_pb2, profiles_pb2
-from amadeus.voice import checkpoint
+from amadeus.voice import checkpoint, memory
 from amadeus.voice.budget import Budget, Speedometer
 from amadeus.voice.export import read_weights
 from amadeus.voice.learner import Learner
@@ -184,7 +184,8 @@ class _Run:
         emit: Callable[..., None],
     ) -> None:
         self._budget = Budget(profile)
-        self._profile, self._emit = profile, emit
+        self._emit = emit
+        self._profile = profile = self._fit_memory(profile)
         self._n_frames = max(1, round(profile.crop_duration_s * profile.frame_rate))
         self._sampler = CropSampler(
             train_passages,
@@ -222,6 +223,23 @@ class _Run:
         self._losses: list[float] = []  # since the last validation
         self._meter = Speedometer(self._learner.step_count)
         self._saved_at = time.monotonic()
+
+    def _fit_memory(
+        self, profile: profiles_pb2.LearnerProfile
+    ) -> profiles_pb2.LearnerProfile:
+        available_bytes = memory.free_bytes()
+        n_crops = memory.affordable_batch_size(profile, available_bytes=available_bytes)
+        if n_crops == profile.batch_size:
+            return profile
+        self._warn(
+            f"batch_size={profile.batch_size} needs about "
+            f"{profile.batch_size * memory.crop_bytes(profile) / 2**30:.1f} GiB but {available_bytes / 2**30:.1f} GiB "
+            f"are free: learning goes on with batch_size={n_crops}."
+        )
+        fitting = profiles_pb2.LearnerProfile()
+        fitting.CopyFrom(profile)
+        fitting.batch_size = n_crops
+        return fitting
 
     def finish(self, should_stop: Callable[[], bool]) -> TrainResult:
         """Goes on to the end."""

@@ -5,7 +5,12 @@ import pytest
 import tensorflow as tf
 from numpy.testing import assert_allclose
 
-from amadeus.dsp.spectral_loss import spectral_distances, spectral_loss
+from amadeus.dsp.spectral_loss import (
+    FFT_SIZES,
+    fft_sizes_for,
+    spectral_distances,
+    spectral_loss,
+)
 
 
 def noises(rng, n_samples, *, n=2):
@@ -82,3 +87,15 @@ def test_descent_along_the_gradient_brings_sounds_together(rng):
     value, gradient = value_and_gradient(spectral_loss, target, audio)
     step = 1e-3 * tf.norm(audio) / tf.norm(gradient)
     assert spectral_loss(target, audio - step * gradient) < value
+
+
+@pytest.mark.parametrize(
+    ("sample_rate", "longest"),
+    [(8_000, 2048), (16_000, 2048), (24_000, 2048), (32_000, 4096), (48_000, 4096)],
+)
+def test_frames_last_about_as_long_at_every_rate(sample_rate, longest):
+    sizes = fft_sizes_for(sample_rate)
+    assert sizes[0] == longest
+    assert [size / longest for size in sizes] == [
+        size / FFT_SIZES[0] for size in FFT_SIZES
+    ]
