@@ -6,6 +6,7 @@ import pytest
 
 from amadeus.cli.checks import home as homes
 from amadeus.cli.checks import installation, machine
+from amadeus.native import library as kernels
 from tests.cli.terminal import COMMAND, amadeus, busy_s, environment
 from tests.cli.test_deu import teach
 
@@ -127,3 +128,24 @@ def test_a_home_in_a_place_without_rights_is_a_problem():
 
     check = homes.check_home(open_home("/proc/amadeus"))
     assert (check.state, "AMADEUS_HOME" in check.mend) == ("problem", True)
+
+
+def test_the_kernels_are_named_by_their_instructions(monkeypatch):
+    kernels.load.cache_clear()
+    try:
+        if not kernels.is_available():
+            pytest.skip("the kernels are not built on this machine")
+        assert installation.check_kernels().text.split(",")[0] in kernels.LEVELS
+    finally:
+        kernels.load.cache_clear()
+
+
+def test_missing_kernels_are_a_warning_with_a_way_out(monkeypatch):
+    monkeypatch.setenv("AMADEUS_NATIVE", "0")
+    kernels.load.cache_clear()
+    try:
+        check = installation.check_kernels()
+    finally:
+        kernels.load.cache_clear()
+    assert check.state == "warning"
+    assert "C compiler" in check.mend

@@ -19,6 +19,7 @@ def examine(home: Home) -> Iterator[Check]:
     yield installation.check_packages()
     yield from installation.explain_overrides()
     yield installation.check_rooms()
+    yield installation.check_kernels()
     yield installation.check_libsndfile()
     yield installation.check_ffmpeg()
     yield homes.check_home(home)

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from amadeus.cli.checks.check import Check, judge
+from amadeus.native import library as kernels
 
 # Where the lock lies in a checkout; an installation has none.
 REQUIREMENTS_PATH = Path(__file__).parents[3] / "requirements"
@@ -85,6 +86,20 @@ def check_rooms() -> Check:
         text,
         "pip install --no-deps --no-build-isolation --editable .",
     )
+
+
+def check_kernels() -> Check:
+    """Without the compiled kernels practice is several times slower."""
+    library = kernels.load()
+    if library is None:
+        return Check(
+            "kernels",
+            "warning",
+            "not built, or switched off by AMADEUS_NATIVE=0: practice is several times slower",
+            "install a C compiler and run make setup again",
+        )
+    name = Path(library._name).name.split(".")[0].removeprefix("_kernels_")
+    return Check("kernels", "ok", f"{name}, on {kernels.n_threads()} threads")
 
 
 def check_libsndfile() -> Check:
