@@ -5,7 +5,8 @@
 Every row is the median of several runs in this process, taken in turns so that whatever else the
 machine does falls on all alike. The rows:
 
-  - the whole extraction (pitch, confidence, voicing, A-weighted loudness) by the default tracker;
+  - the whole extraction (pitch, confidence, voicing, A-weighted loudness) by the default tracker, and
+    by the other fast ones;
   - the same through Beam: decoding, AudioExampleGen's and DdspTransform's work, records written and
     read in between, statistics taken;
   - the peer: CREPE tiny as DDSP uses it, on a shorter stretch of the same sound, at its own usual
@@ -80,6 +81,8 @@ def _rows(options: argparse.Namespace, scratch: Path) -> list[Row]:
     audio, takes = _gather(paths, 60 * options.minutes)
     rows = [_extraction(audio, "f0_tracker=swift_f0")]
     rows.append(_extraction(audio, "f0_tracker=swift_f0", "frame_rate=250"))
+    rows.append(_extraction(audio, "f0_tracker=auto"))
+    rows.append(_extraction(audio, "f0_tracker=yin"))
     if not options.no_beam:
         rows.append(_beam(takes, len(audio) / 16_000, scratch, options.beam_arg))
     peer = audio[: round(PEER_S * 16_000)]

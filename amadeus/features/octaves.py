@@ -16,6 +16,9 @@ from amadeus.features.yin import compute_difference
 _LEAP_OCTAVES = 10 / 12
 _ALIKE = 0.1  # share of the power that may change from period to period
 _UNALIKE = 0.2
+_ODD_POWER = 0.02  # of a sound, in its odd harmonics: 20 dB below, less is noise
+_ODD_SHARE = 0.25  # of the change that is left at twice the period
+_MIN_PERIOD = 32  # samples
 _N_PERIODS = 2  # in a frame, of the longest period asked about
 _LOOK_FRAMES = 32  # a slip shows in any part of it
 
@@ -76,9 +79,31 @@ def octave_heard(
         np.median(_lowest_near(difference, periods * factor) / power)
         for factor in (0.5, 1.0, 2.0)
     ]
-    if changes[0] < _ALIKE:
+    is_feigned = changes[0] > _ODD_POWER and changes[1] < _ODD_SHARE * changes[0]
+    if changes[0] < _ALIKE and not is_feigned:
         return 1
     return -1 if changes[1] > _UNALIKE and changes[2] < _ALIKE else 0
+
+
+def lower_octave_shows(frames: np.ndarray, period: np.ndarray) -> np.ndarray:
+    """Whether a sound that repeats at a period repeats far better at twice that.
+
+    Then a strong second harmonic feigns an octave; what lies between its multiples gives it away.
+
+    Args:
+      frames: At least twice as long as twice the longest period. Shape [n_frames, frame_size].
+      period: In samples. Shape [n_frames].
+
+    Returns:
+      Bool, shape [n_frames]; False below 32 samples, where whole lags are too coarse to tell.
+    """
+    size = frames.shape[1]
+    difference = compute_difference(np.asarray(frames, np.float64), size // 2 + 2)
+    power = np.maximum(2 * frames.var(axis=1), np.finfo(np.float32).tiny)
+    once = _lowest_near(difference, period) / power
+    twice = _lowest_near(difference, 2 * period) / power
+    told = (period >= _MIN_PERIOD) & (2 * period + 3 < size // 2)
+    return np.asarray(told & (once > _ODD_POWER) & (twice < _ODD_SHARE * once))
 
 
 def _joins(

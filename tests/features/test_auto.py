@@ -73,6 +73,22 @@ def test_an_octave_slip_of_the_first_tracker_is_put_right(tracker, monkeypatch):
     assert np.abs(cents(found.answers.f0_hz, 330.0))[5:-5].max() < 10
 
 
+def test_a_strong_second_harmonic_does_not_overrule_the_first_tracker(
+    tracker, monkeypatch
+):
+    time = np.arange(16_000) / 16_000
+    partials = (
+        np.sin(2 * np.pi * k * 220 * time) / k * (0.12 if k % 2 else 1)
+        for k in range(1, 15)
+    )
+    audio = resample(0.1 * sum(partials), 16_000)
+    right = tracker._first.answer(audio, **RANGE)
+    right = Pitch(np.full_like(right.f0_hz, 220.0), np.full_like(right.f0_hz, 0.9))
+    monkeypatch.setattr(tracker._first, "answer", lambda audio, **_: right)
+    found = tracker.examine(audio, **RANGE)
+    assert_allclose(found.answers.f0_hz[5:-5], 220.0)
+
+
 def test_a_plain_tone_is_left_to_the_first_tracker(tracker):
     audio = reed(sweep_hz(200, 300, seconds=1, sample_rate=16_000), sample_rate=16_000)
     found = tracker.examine(resample(audio, 16_000), **RANGE)

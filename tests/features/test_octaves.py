@@ -3,7 +3,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from amadeus.features.extract import extract
-from amadeus.features.octaves import octave_heard, repair_octave_slips
+from amadeus.features.octaves import (
+    lower_octave_shows,
+    octave_heard,
+    repair_octave_slips,
+)
 from tests.features.sounds import SPEC, at_frames, reed, sweep_hz
 from tests.features.test_extract import FixedTracker
 
@@ -65,6 +69,28 @@ def test_over_a_pause_nothing_is_compared():
 def test_the_octave_is_heard_at_any_level(said, octaves, level):
     heard = octave_heard(np.full(40, float(said)), 20, level * _note(), spec=SPEC)
     assert heard == octaves
+
+
+def _bright(f0_hz, *, odd):
+    """A tone whose even harmonics are as loud as a reed's and whose odd ones are `odd` times as loud."""
+    time = np.arange(16_000) / 16_000
+    partials = (
+        np.sin(2 * np.pi * k * f0_hz * time) / k * (odd if k % 2 else 1.0)
+        for k in range(1, 15)
+    )
+    return 0.1 * sum(partials)
+
+
+def test_a_strong_second_harmonic_is_no_octave():
+    f0_hz = np.full(40, 220.0)
+    assert octave_heard(f0_hz, 20, _bright(220, odd=0.1), spec=SPEC) == 0
+    assert octave_heard(f0_hz, 20, _bright(220, odd=0.001), spec=SPEC) == 1
+
+
+@pytest.mark.parametrize(("odd", "shows"), [(0.1, True), (0.001, False)])
+def test_the_lower_octave_shows_between_the_harmonics_of_the_upper(odd, shows):
+    frames = _bright(220, odd=odd)[None, 4_000:4_700]
+    assert lower_octave_shows(frames, np.array([16_000 / 440])).tolist() == [shows]
 
 
 def test_extraction_repairs_a_long_slip(profile):
