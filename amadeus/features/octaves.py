@@ -68,11 +68,7 @@ def octave_heard(
     looked = np.unique(np.linspace(0, len(f0_hz) - 1, _LOOK_FRAMES).astype(int))
     periods = spec.sample_rate / f0_hz[looked]
     size = int(_N_PERIODS * 2 * periods.max()) + 4
-    starts = (
-        first_frame + looked
-    ) * spec.hop_size  # in padded samples: the frame is centred
-    padded = np.pad(audio, (size // 2, size))
-    frames = np.stack([padded[start : start + size] for start in starts])
+    frames = _frames_at((first_frame + looked) * spec.hop_size, audio, size)
     difference = compute_difference(frames.astype(np.float64), size // 2 + 2)
     power = np.maximum(2 * frames.var(axis=1), np.finfo(np.float32).tiny)
     changes = [
@@ -104,6 +100,16 @@ def lower_octave_shows(frames: np.ndarray, period: np.ndarray) -> np.ndarray:
     twice = _lowest_near(difference, 2 * period) / power
     told = (period >= _MIN_PERIOD) & (2 * period + 3 < size // 2)
     return np.asarray(told & (once > _ODD_POWER) & (twice < _ODD_SHARE * once))
+
+
+def _frames_at(centres: np.ndarray, audio: np.ndarray, size: int) -> np.ndarray:
+    """Cuts frames around samples, silence beyond the ends. Shape [n_centres, size]."""
+    first, last = int(centres[0]) - size // 2, int(centres[-1]) + size
+    before = max(0, -first)
+    piece = audio[max(0, first) : max(0, last)]
+    piece = np.pad(piece, (before, max(0, last - first - before - len(piece))))
+    starts = centres - centres[0]
+    return np.stack([piece[start : start + size] for start in starts])
 
 
 def _joins(

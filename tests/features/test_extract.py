@@ -120,6 +120,32 @@ def test_short_octave_slips_are_repaired(profile, rng):
     assert_allclose(found.f0_hz, 220.0, rtol=1e-6)
 
 
+@pytest.mark.parametrize("frame_rate", [50, 100, 250])
+def test_stumbles_at_the_edges_of_notes_are_repaired(rng, frame_rate):
+    given = profiles.parse_learner_settings([f"frame_rate={frame_rate}"])
+    profile = profiles.complete_learner_profile(given)
+    audio = rng.normal(0, 0.1, 16_000).astype(np.float32)
+    n_frames = frame_rate + 1
+    f0_hz, n_stumbles = np.full(n_frames, 220.0), round(0.04 * frame_rate)
+    f0_hz[:n_stumbles], f0_hz[-n_stumbles:] = 330.0, 140.0
+    tracker = FixedTracker(f0_hz, np.ones(n_frames))
+    found = extract(audio, profile=profile, tracker=tracker)
+    assert_allclose(found.f0_hz, 220.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("frame_rate", [50, 100, 250])
+def test_a_fast_slide_into_a_note_is_kept(rng, frame_rate):
+    given = profiles.parse_learner_settings([f"frame_rate={frame_rate}"])
+    profile = profiles.complete_learner_profile(given)
+    audio = rng.normal(0, 0.1, 16_000).astype(np.float32)
+    n_frames = frame_rate + 1
+    seconds = np.arange(n_frames) / frame_rate
+    f0_hz = 220.0 * 2 ** (np.minimum(0, 12 * (seconds / 0.1 - 1)) / 12)  # an octave
+    tracker = FixedTracker(f0_hz, np.ones(n_frames))
+    found = extract(audio, profile=profile, tracker=tracker)
+    assert_allclose(found.f0_hz, f0_hz, rtol=1e-6)
+
+
 @pytest.mark.parametrize("shape", [(0,), (2, 100)])
 def test_audio_must_be_one_channel_with_samples(profile, tracker, shape):
     with pytest.raises(RecordingError, match="give one channel"):
