@@ -8,11 +8,15 @@ import ctypes
 import functools
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Union
 
-import numpy as np
+if TYPE_CHECKING:  # `amadeus doctor` asks for the library and needs no arrays
+    import numpy as np
 
 LEVELS = ("x86_64_v4", "x86_64_v3", "baseline")  # best first
 _POINTER = ctypes.c_void_p
+
+Argument = Union["np.ndarray", int, float, None]
 
 
 @functools.cache
@@ -43,7 +47,7 @@ def n_threads() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def call(name: str, *arguments: np.ndarray | int | float | None) -> None:
+def call(name: str, *arguments: Argument) -> None:
     """Calls a kernel; the last argument, the number of threads, is added.
 
     Args:
@@ -61,12 +65,12 @@ def call(name: str, *arguments: np.ndarray | int | float | None) -> None:
 
 
 def _to_c(
-    argument: np.ndarray | int | float | None,
+    argument: Argument,
 ) -> ctypes.c_void_p | ctypes.c_float | ctypes.c_int:
     if argument is None:
         return _POINTER(None)
-    if isinstance(argument, np.ndarray):
-        return argument.ctypes.data_as(_POINTER)
     if isinstance(argument, float):
         return ctypes.c_float(argument)
-    return ctypes.c_int(argument)
+    if isinstance(argument, int):
+        return ctypes.c_int(argument)
+    return argument.ctypes.data_as(_POINTER)
