@@ -67,7 +67,9 @@ def synthesize(
         spec=spec,
     )
     before, phase = cycles_before(start_hz, end_hz, phase, spec=spec)
-    cycles = before[..., None] + _cycles_within(start_hz, end_hz, spec=spec)
+    samples = np.arange(spec.hop_size, dtype=np.float64)
+    within = _cycles_within(start_hz, end_hz, samples, spec=spec)
+    cycles = before[..., None] + within
     return Harmonics(_sum_harmonics(cycles, starts, ends), tf.stop_gradient(phase))
 
 
@@ -149,7 +151,8 @@ def cycles_before(
       cycles: Before each block, in [0, 1). float64, shape [batch, n_frames].
       phase: After the last block, in cycles, in [0, 1). Shape [batch].
     """
-    whole = _cycles_within(start_hz, end_hz, spec=spec)[..., -1]
+    last = np.array([spec.hop_size - 1.0])
+    whole = _cycles_within(start_hz, end_hz, last, spec=spec)[..., 0]
     steps = tf.round(whole * PHASES_PER_CYCLE) / PHASES_PER_CYCLE
     ends = tf.cast(phase, tf.float64)[:, None] + tf.cumsum(steps, axis=1)
     starts = ends - steps
@@ -162,18 +165,17 @@ def _below_nyquist(f0_hz: tf.Tensor, n_harmonics: int, spec: AudioSpec) -> tf.Te
 
 
 def _cycles_within(
-    start_hz: tf.Tensor, end_hz: tf.Tensor, *, spec: AudioSpec
+    start_hz: tf.Tensor, end_hz: tf.Tensor, samples: np.ndarray, *, spec: AudioSpec
 ) -> tf.Tensor:
-    """Cycles since the start of each block [batch, n_frames, hop_size], not wrapped.
+    """Cycles since the start of each block, up to and with `samples` [n] of it: [batch, n_frames, n], not wrapped.
 
     Sample s of a block has the frequency start + (end - start) * s / hop; its phase is the closed form of the
     sum up to and with it. float64, because float32 would lose the last harmonics after seconds.
     """
-    hop = spec.hop_size
-    sample = np.arange(hop, dtype=np.float64)
     start = tf.cast(start_hz, tf.float64)[..., None] / spec.sample_rate
     slope = tf.cast(end_hz - start_hz, tf.float64)[..., None] / spec.sample_rate
-    return start * (sample + 1) + slope * (sample * (sample + 1) / (2 * hop))
+    bend = samples * (samples + 1) / (2 * spec.hop_size)
+    return start * (samples + 1) + slope * bend
 
 
 def _wrap(cycles: tf.Tensor) -> tf.Tensor:

@@ -47,14 +47,17 @@ def uniform(
     Returns:
       Shape [batch, n_samples].
     """
-    key = _scramble(_to_uint32(seed) * tf.constant(_STRIDE, tf.uint32))[:, None]
-    numbers = _to_uint32(first_sample)[:, None] + tf.cast(
-        tf.range(n_samples), tf.uint32
-    )
+    key = make_key(seed)[:, None]
+    numbers = to_uint32(first_sample)[:, None] + tf.cast(tf.range(n_samples), tf.uint32)
     # Twice, so that no two seeds share their values in another order or at another time.
     bits = _scramble(tf.bitwise.bitwise_xor(_scramble(numbers + key), key))
     top = tf.cast(_shift(bits, 8), tf.float32)  # 24 bits: as many as float32 holds
     return top * 2.0**-23 - 1.0
+
+
+def make_key(seed: tf.Tensor) -> tf.Tensor:
+    """Spreads seeds [batch] over all of uint32."""
+    return _scramble(to_uint32(seed) * tf.constant(_STRIDE, tf.uint32))
 
 
 def impulse_responses(magnitudes: tf.Tensor) -> tf.Tensor:
@@ -113,7 +116,8 @@ def _add_front(sound: tf.Tensor, tail: tf.Tensor) -> tf.Tensor:
     return sound + tf.pad(tail, [[0, 0], [0, spare]])
 
 
-def _to_uint32(numbers: tf.Tensor) -> tf.Tensor:
+def to_uint32(numbers: tf.Tensor) -> tf.Tensor:
+    """Takes whole numbers of any type modulo 2**32."""
     return tf.cast(tf.cast(numbers, tf.int64), tf.uint32)
 
 

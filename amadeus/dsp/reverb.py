@@ -9,6 +9,7 @@ ddsp.effects.Reverb the first tap is ignored, because the dry sound stands for i
 Reference: Wefers, "Partitioned convolution algorithms for real-time auralization", 2014, chapter 5.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -43,10 +44,35 @@ def convolve(audio: tf.Tensor, impulse_response: tf.Tensor) -> tf.Tensor:
         return tf.identity(audio)
     size = fourier.fast_size(2 * n_taps - 1)
     blocks = _split(audio, size - n_taps + 1)
-    spectra = fourier.rfft(blocks, size)
-    spectra *= fourier.rfft(_without_dry_tap(impulse_response), size)
-    wet = fourier.overlap_add(tf.signal.irfft(spectra, [size]), blocks.shape[-1])
+    rings = _ring(blocks, _without_dry_tap(impulse_response), size)
+    wet = fourier.overlap_add(rings, blocks.shape[-1])
     return audio + wet[:, : tf.shape(audio)[1]]
+
+
+def _ring(blocks: tf.Tensor, taps: tf.Tensor, size: int) -> tf.Tensor:
+    """Convolves blocks [batch, n_blocks, block_size] with taps [n_taps] into rings [batch, n_blocks, size].
+
+    The gradient is written out: it takes the spectra there are, and no weights of bins.
+    """
+    n_block, n_taps = blocks.shape[-1], taps.shape[0]
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def ring(
+        blocks: tf.Tensor, taps: tf.Tensor
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
+        spectra = tf.signal.rfft(blocks, [size])
+        response = tf.signal.rfft(taps, [size])
+
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            pulls = tf.signal.rfft(upstream, [size])
+            to_blocks = tf.signal.irfft(pulls * tf.math.conj(response), [size])
+            by_taps = tf.reduce_sum(pulls * tf.math.conj(spectra), axis=[0, 1])
+            to_taps = tf.signal.irfft(by_taps, [size])
+            return to_blocks[..., :n_block], to_taps[:n_taps]
+
+        return tf.signal.irfft(spectra * response, [size]), gradient
+
+    return ring(blocks, taps)
 
 
 def partition(impulse_response: tf.Tensor, *, hop_size: int) -> tf.Tensor:

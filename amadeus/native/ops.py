@@ -88,6 +88,27 @@ def sum_harmonics(
     return tf.ensure_shape(audio, [starts.shape[0], None])
 
 
+def uniform(keys: tf.Tensor, first_samples: tf.Tensor, n_samples: int) -> tf.Tensor:
+    """Draws the noise of `amadeus.dsp.noise.uniform`.
+
+    Args:
+      keys: Scrambled seeds, uint32. Shape [batch].
+      first_samples: Numbers of the first samples, uint32. Shape [batch].
+      n_samples: To draw.
+
+    Returns:
+      Shape [batch, n_samples].
+    """
+
+    def draw(keys: np.ndarray, firsts: np.ndarray) -> np.ndarray:
+        noise = np.empty((len(keys), n_samples), np.float32)
+        library.call("uniform", *noise.shape, keys, firsts, noise)
+        return noise
+
+    noise = _call(draw, [keys, first_samples], 1)[0]
+    return tf.stop_gradient(tf.ensure_shape(noise, [keys.shape[0], n_samples]))
+
+
 def filter_blocks(blocks: tf.Tensor, taps: tf.Tensor) -> tf.Tensor:
     """Filters each block of sound with its own taps; rings overlap. Differentiable by the taps.
 

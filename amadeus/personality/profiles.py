@@ -45,7 +45,7 @@ LEARNER_KNOBS: dict[str, Knob] = {
     "dense_layer_count": Knob(1, 0, 8),
     "reverb_duration_s": Knob(1.0, 0.0, 10.0, "s"),
     "crop_duration_s": Knob(1.0, 0.25, 20.0, "s"),
-    "batch_size": Knob(4, 1, 256),
+    "batch_size": Knob(8, 1, 256),
     "learning_rate": Knob(3e-3, 1e-6, 0.1),
     "training_minutes": Knob(4.0, 0.01, 10_000.0, "min"),
     "step_count": Knob(0, 0, 10_000_000),

@@ -9,6 +9,7 @@ Reference: Engel et al., "DDSP: Differentiable Digital Signal Processing", ICLR 
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -100,9 +101,18 @@ def scale_inputs(f0_hz: tf.Tensor, loudness_db: tf.Tensor) -> tf.Tensor:
     return tf.stack([midi / MIDI_RANGE, loudness_db / LOUDNESS_RANGE_DB + 1.0], axis=-1)
 
 
-def exp_sigmoid(x: tf.Tensor) -> tf.Tensor:
+@tf.custom_gradient
+def exp_sigmoid(
+    x: tf.Tensor,
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
     """Maps any number to a gain in (0, 2], evenly in decibels where it is small, as ddsp does."""
-    return 2.0 * tf.sigmoid(x) ** math.log(10.0) + 1e-7
+    share = tf.sigmoid(x)
+    gain = 2.0 * share ** math.log(10.0)
+
+    def gradient(upstream: tf.Tensor) -> tf.Tensor:
+        return upstream * (math.log(10.0) * gain * (1.0 - share))
+
+    return gain + 1e-7, gradient
 
 
 class Linear(tf.Module):

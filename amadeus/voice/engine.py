@@ -16,17 +16,25 @@ class Engine(NamedTuple):
       multiply: As `tf.matmul`, of rows and a kernel.
       recurrence: As `gated_recurrence`.
       synthesize: As `harmonic.synthesize`.
+      uniform: As `noise.uniform`.
       filter_noise: As `noise.filter_noise`.
     """
 
     multiply: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     recurrence: Callable[..., tf.Tensor]
     synthesize: Callable[..., harmonic.Harmonics]
+    uniform: Callable[..., tf.Tensor]
     filter_noise: Callable[..., noise.Filtered]
 
 
 # Standard operations of TensorFlow: what an exported voice is made of.
-STANDARD = Engine(tf.matmul, gated_recurrence, harmonic.synthesize, noise.filter_noise)
+STANDARD = Engine(
+    tf.matmul,
+    gated_recurrence,
+    harmonic.synthesize,
+    noise.uniform,
+    noise.filter_noise,
+)
 
 
 def fastest() -> Engine:
@@ -39,5 +47,6 @@ def fastest() -> Engine:
         products.multiply,
         ops.gated_recurrence,
         synthesis.synthesize,
+        synthesis.uniform,
         synthesis.filter_noise,
     )

@@ -66,7 +66,8 @@ class VoiceModel(tf.Module):
           engine: What its equations are computed by.
         """
         super().__init__(name="voice")
-        self._synthesize, self._filter_noise = engine.synthesize, engine.filter_noise
+        self._synthesize = engine.synthesize
+        self._uniform, self._filter_noise = engine.uniform, engine.filter_noise
         rng = np.random.default_rng(profile.seed)
         self.spec: AudioSpec = profiles.spec(profile)
         self._n_harmonics = profile.harmonic_count
@@ -146,12 +147,13 @@ class VoiceModel(tf.Module):
             phase=before.phase[:, 0],
             spec=self.spec,
         )
-        n_samples = tf.shape(f0_hz)[1] * self.spec.hop_size
+        n_frames = f0_hz.shape[1] or tf.shape(f0_hz)[1]
+        n_samples = n_frames * self.spec.hop_size
         # whole numbers of samples, modulo 2**32 in the counter itself
         first = tf.cast(before.frame[:, 0], tf.int64) * self.spec.hop_size
         hiss = self._filter_noise(
             controls.noise_magnitudes,
-            noise.uniform(after.noise_seed[:, 0], first, n_samples),
+            self._uniform(after.noise_seed[:, 0], first, n_samples),
             tail=before.tail,
             spec=self.spec,
         )
