@@ -100,6 +100,7 @@ def _ours(options, profile, records: Path, scratch: Path, minutes: float) -> dic
     from amadeus.voice import export, training
     from amadeus.voice.player import Voice
     from benchmarks import judge
+    from benchmarks.measures import bands
 
     learned = type(profile)()
     learned.CopyFrom(profile)
@@ -118,7 +119,25 @@ def _ours(options, profile, records: Path, scratch: Path, minutes: float) -> dic
     threshold = profile.f0_confidence_threshold
     answers = list(judge.answers(pairs, voice.render, threshold=threshold))
     metrics = _judge(options, answers, threshold, scratch.parent)
+    if profile.sample_rate > bands.REFERENCE_RATE:
+        _print_bands(answers, profile.sample_rate)
     return metrics | judge.probe_learned(voice.render, pairs, threshold=threshold)
+
+
+def _print_bands(answers: list, sample_rate: int) -> None:
+    """Shows that a voice of a high rate has content up there where the recordings have."""
+    from benchmarks.measures import bands
+
+    sounds = {
+        "original": [pair.original for pair in answers],
+        "voice": [pair.resynthesis for pair in answers],
+    }
+    bands.print_table(
+        {
+            name: bands.band_levels_db(found, sample_rate=sample_rate)
+            for name, found in sounds.items()
+        }
+    )
 
 
 def _peer(options: argparse.Namespace, profile, scratch: Path) -> dict:

@@ -12,7 +12,7 @@ export AMADEUS_HOME=$demo/home
 set -x
 amadeus deu create cello
 amadeus listen "$examples/cello"
-amadeus practice imitate cello "$examples/cello" --minutes "${DEMO_MINUTES:-3}" --seed 1
+amadeus practice imitate cello "$examples/cello" --minutes "${DEMO_MINUTES:-1}" --seed 1
 amadeus perform cello "$examples/ode.mid" -o "$demo/ode.wav"
 amadeus perform cello "$examples/humming.flac" -o "$demo/humming-as-cello.wav"
 amadeus report cello -o "$demo/report.html"

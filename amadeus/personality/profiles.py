@@ -42,7 +42,7 @@ LEARNER_KNOBS: dict[str, Knob] = {
     "noise_band_count": Knob(65, 2, 1_025),
     "recurrent_unit_count": Knob(128, 8, 2_048),
     "dense_unit_count": Knob(128, 8, 2_048),
-    "dense_layer_count": Knob(1, 0, 8),
+    "dense_layer_count": Knob(2, 0, 8),
     "reverb_duration_s": Knob(1.0, 0.0, 10.0, "s"),
     "crop_duration_s": Knob(1.0, 0.25, 20.0, "s"),
     "batch_size": Knob(8, 1, 256),
