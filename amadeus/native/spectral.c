@@ -85,8 +85,8 @@ INLINE vc *transform(vc *data, vc *spare, int size, const float *roots, const fl
 }
 
 typedef struct {
-    vf target, audio; /* sums of absolute samples, 0 for silence and never for what is no number */
-} sounding_t;
+    vf target, audio;
+} sizes_t;
 
 /* Samples j, j + hop, j + 2 hop ... of a row from frame `first` on: with OVERLAPS frames over each sample, points j,
  * j + hop ... of LANES frames are LANES neighbours of these, each time one further. */
@@ -102,10 +102,12 @@ INLINE void pick(float *column, const float *row, const scale_t *s, int first, i
     }
 }
 
-/* Windowed frames: lane l of point i is sample i of frame first + l; the target is real, the audio imaginary. */
-INLINE sounding_t gather(vc *to, const scale_t *s, int row, int first) {
+/* Windowed frames: lane l of point i is sample i of frame first + l; the target is real, the audio imaginary. Each is
+ * divided by the sum of its absolute samples, which is returned: rounding lets one leak into the other, and so it is
+ * as far below a soft one as below a loud one. */
+INLINE sizes_t gather(vc *to, const scale_t *s, int row, int first) {
     const float *target = s->target + (long)row * s->n_samples, *audio = s->audio + (long)row * s->n_samples;
-    sounding_t sum = {{0}, {0}};
+    sizes_t sum = {{0}, {0}};
     for (int j = 0; j < s->hop; j++) {
         float re[COLUMN], im[COLUMN];
         pick(re, target, s, first, j), pick(im, audio, s, first, j);
@@ -116,6 +118,9 @@ INLINE sounding_t gather(vc *to, const scale_t *s, int row, int first) {
             to[i] = (vc){x * s->window[i], y * s->window[i]};
         }
     }
+    vf to_target = 1.0f / choose(sum.target == 0.0f, fill(1.0f), sum.target);
+    vf to_audio = 1.0f / choose(sum.audio == 0.0f, fill(1.0f), sum.audio);
+    for (int i = 0; i < s->size; i++) to[i] = (vc){to[i].re * to_target, to[i].im * to_audio};
     return sum;
 }
 
@@ -123,30 +128,29 @@ typedef struct {
     vf value, inverse; /* of silence: 0, and 1 / QUIET */
 } magnitude_t;
 
-INLINE magnitude_t magnitude(vf re, vf im, vi is_heard) {
+INLINE magnitude_t magnitude(vf re, vf im) {
     vf square = re * re + im * im, inverse = inverse_root(square);
-    vi is_silent = ~is_heard | (square < 1e-36f);
+    vi is_silent = square < 1e-36f;
     return (magnitude_t){choose(is_silent, fill(0.0f), square * inverse),
                          choose(is_silent, fill(1.0f / QUIET), inverse)};
 }
 
 /* Distances of LANES frames, and the pulls on the audio's spectrum. */
-INLINE vf compare(vc *pulls, const vc *z, const scale_t *s, sounding_t sounding) {
+INLINE vf compare(vc *pulls, const vc *z, const scale_t *s, sizes_t sizes) {
     int half = s->size / 2;
-    /* what is silent is silent: rounding lets the other part of the signal leak */
-    vi is_target = sounding.target != 0.0f, is_audio = sounding.audio != 0.0f;
+    vf to_target = 0.5f * sizes.target, to_audio = 0.5f * sizes.audio;
     vf distance = fill(0.0f), log_distance = fill(0.0f);
     for (int k = 0; k <= half; k++) {
         vc a = z[k], b = z[(s->size - k) & (s->size - 1)];
-        vf re = 0.5f * (a.im + b.im), im = 0.5f * (b.re - a.re);
-        magnitude_t target = magnitude(0.5f * (a.re + b.re), 0.5f * (a.im - b.im), is_target);
-        magnitude_t audio = magnitude(re, im, is_audio);
+        vf re = to_audio * (a.im + b.im), im = to_audio * (b.re - a.re);
+        magnitude_t target = magnitude(to_target * (a.re + b.re), to_target * (a.im - b.im));
+        magnitude_t audio = magnitude(re, im);
         vf difference = audio.value - target.value;
         vf heard = choose(audio.value == 0.0f, fill(QUIET), audio.value);
         vf log_difference = logarithm(heard * target.inverse);
         distance += maximum(difference, -difference);
         log_distance += maximum(log_difference, -log_difference);
-        vf inverse = choose(is_audio, minimum(audio.inverse, fill(1.0f / QUIET)), fill(0.0f));
+        vf inverse = minimum(audio.inverse, fill(1.0f / QUIET));
         vf slope = s->share * inverse * (s->mag_weight + s->logmag_weight * inverse);
         slope = choose(difference > 0.0f, slope, choose(difference < 0.0f, -slope, fill(0.0f)));
         pulls[k] = (vc){re * slope, im * slope};
@@ -187,10 +191,10 @@ INLINE void lay(float *slopes, const vc *frames, const scale_t *s, int first) {
 INLINE void compare_frames(const scale_t *s, desk_t *desk, int row, int first, float *slopes, double *distance) {
     vf sums = fill(0.0f);
     for (int part = 0; part < 2; part++) {
-        sounding_t sounding = gather(desk->spectrum, s, row, first + part * LANES);
+        sizes_t sizes = gather(desk->spectrum, s, row, first + part * LANES);
         vc *z = transform(desk->spectrum, desk->spare, s->size, s->roots, -1.0f);
         /* frames that are not there are silent in both, and silence is like silence */
-        sums += compare(desk->pulls + part * (s->size / 2 + 1), z, s, sounding);
+        sums += compare(desk->pulls + part * (s->size / 2 + 1), z, s, sizes);
     }
     *distance += total(sums);
     if (!slopes) return;

@@ -9,7 +9,6 @@ Reference: Engel et al., "DDSP: Differentiable Digital Signal Processing", ICLR 
 
 import itertools
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +54,7 @@ class Decoder(tf.Module):
         engine: Engine = STANDARD,
     ) -> None:
         super().__init__(name="decoder")
+        self._to_gain = engine.to_gain
         self._split = [1, n_harmonics, n_noise_bands]
         offsets = np.array([0.0, 0.0, INITIAL_NOISE_BIAS], np.float32)
         self._head_offset = np.repeat(offsets, self._split)
@@ -90,7 +90,7 @@ class Decoder(tf.Module):
         signal = tf.concat([signal, inputs], axis=-1)
         for layer in self.outward:
             signal = layer(signal)
-        gains = exp_sigmoid(self.head(signal) + self._head_offset)
+        gains = self._to_gain(self.head(signal) + self._head_offset)
         return Controls(*tf.split(gains, self._split, axis=-1)), hidden
 
 
@@ -99,20 +99,6 @@ def scale_inputs(f0_hz: tf.Tensor, loudness_db: tf.Tensor) -> tf.Tensor:
     hz = tf.maximum(tf.abs(f0_hz), _MIN_HZ)
     midi = 69.0 + (12.0 / math.log(2.0)) * tf.math.log(hz / 440.0)
     return tf.stack([midi / MIDI_RANGE, loudness_db / LOUDNESS_RANGE_DB + 1.0], axis=-1)
-
-
-@tf.custom_gradient
-def exp_sigmoid(
-    x: tf.Tensor,
-) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-    """Maps any number to a gain in (0, 2], evenly in decibels where it is small, as ddsp does."""
-    share = tf.sigmoid(x)
-    gain = 2.0 * share ** math.log(10.0)
-
-    def gradient(upstream: tf.Tensor) -> tf.Tensor:
-        return upstream * (math.log(10.0) * gain * (1.0 - share))
-
-    return gain + 1e-7, gradient
 
 
 class Linear(tf.Module):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from amadeus.dsp import harmonic, noise
+from amadeus.voice.gain import exp_sigmoid, exp_sigmoid_in_training
 from amadeus.voice.recurrent import gated_recurrence
 
 
@@ -13,6 +14,7 @@ class Engine(NamedTuple):
     """Functions that can stand for each other.
 
     Attributes:
+      to_gain: As `exp_sigmoid`.
       multiply: As `tf.matmul`, of rows and a kernel.
       recurrence: As `gated_recurrence`.
       synthesize: As `harmonic.synthesize`.
@@ -20,6 +22,7 @@ class Engine(NamedTuple):
       filter_noise: As `noise.filter_noise`.
     """
 
+    to_gain: Callable[[tf.Tensor], tf.Tensor]
     multiply: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     recurrence: Callable[..., tf.Tensor]
     synthesize: Callable[..., harmonic.Harmonics]
@@ -29,6 +32,7 @@ class Engine(NamedTuple):
 
 # Standard operations of TensorFlow: what an exported voice is made of.
 STANDARD = Engine(
+    exp_sigmoid,
     tf.matmul,
     gated_recurrence,
     harmonic.synthesize,
@@ -44,6 +48,7 @@ def fastest() -> Engine:
     if not library.is_available():
         return STANDARD
     return Engine(
+        exp_sigmoid_in_training,
         products.multiply,
         ops.gated_recurrence,
         synthesis.synthesize,

@@ -8,7 +8,6 @@ from amadeus.voice.decoder import (
     Controls,
     Gru,
     Linear,
-    exp_sigmoid,
     scale_inputs,
     stack,
 )
@@ -34,7 +33,7 @@ class SoloDecoder(tf.Module):
     def __init__(self, split: list[int], seed: int, engine: Engine) -> None:
         super().__init__(name="decoder")
         rng, sizes = np.random.default_rng(seed), [N_UNITS] * N_LAYERS
-        self._split = split
+        self._split, self._to_gain = split, engine.to_gain
         self.inward = [
             stack(1, sizes, rng, f"decoder/inward/{i}", engine) for i in range(2)
         ]
@@ -59,9 +58,9 @@ class SoloDecoder(tf.Module):
         amplitude, shares, noise = tf.split(self.head(signal), self._split, axis=-1)
         return (
             Controls(
-                exp_sigmoid(amplitude),
-                exp_sigmoid(shares),
-                exp_sigmoid(noise + INITIAL_NOISE_BIAS),
+                self._to_gain(amplitude),
+                self._to_gain(shares),
+                self._to_gain(noise + INITIAL_NOISE_BIAS),
             ),
             hidden,
         )
