@@ -101,6 +101,7 @@ def _peer_and_same_network(n_batch: int) -> list[Row]:
     step = _learn_with(theirs.learn, audio, f0_hz[:, :-1], loudness_db[:, :-1])
     rows = [_begin("ddsp solo_instrument", step, sound_s, started_at)]
     weights = same_network.read_weights(theirs.decoder)
+    reverb = theirs.impulse_response
     print(f"\nat the same weights: loss of the peer {step():.3f}", end=", ")
 
     settings = [*same_network.SETTINGS, f"batch_size={n_batch}"]
@@ -110,6 +111,7 @@ def _peer_and_same_network(n_batch: int) -> list[Row]:
     started_at = time.perf_counter()
     learner = Learner(profile, make_voice=same_network.SoloVoice)
     same_network.take_weights(learner.model.decoder, weights)
+    same_network.take_reverb(learner.model, reverb)
     step = _learn_with(learner.learn, audio, f0_hz, loudness_db, peer.LEARNING_RATE)
     rows.append(_begin("same network, our engine", step, sound_s, started_at))
     print(f"of ours {rows[-1].loss:.3f}")

@@ -104,6 +104,11 @@ class SoloInstrument:
         processors = _processors(len(f0_hz) * HOP_SIZE, self._reverb)
         return processors(controls).numpy()[0]
 
+    @property
+    def impulse_response(self) -> np.ndarray:
+        """The learned reverb, once it has played. Shape [REVERB_SAMPLES]."""
+        return self._reverb.trainable_variables[0].numpy()
+
     def _take_step(self, batch):
         import tensorflow as tf
 

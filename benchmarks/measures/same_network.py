@@ -100,3 +100,9 @@ def take_weights(decoder: SoloDecoder, weights: list[list[np.ndarray]]) -> None:
     decoder.recurrent.kernel.assign(recurrent_kernel)
     decoder.head.kernel.assign(head[0])
     decoder.head.bias.assign(head[1])
+
+
+def take_reverb(voice: SoloVoice, impulse_response: np.ndarray) -> None:
+    """Takes over a learned reverb [n_samples]: what the voice's envelope makes of its variable."""
+    envelope = voice.impulse_response / voice.reverb
+    voice.reverb.assign(impulse_response / envelope)
