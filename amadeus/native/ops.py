@@ -11,8 +11,6 @@ import tensorflow as tf
 
 from amadeus.native import library, products
 
-N_OVERLAPS = 4  # frames over each sample of a spectral loss; the kernel knows no other
-
 
 def gated_recurrence(
     inputs: tf.Tensor, hidden: tf.Tensor, kernel: tf.Tensor

@@ -126,6 +126,17 @@ def parse_player_settings(settings: Iterable[str]) -> profiles_pb2.PlayerProfile
     return _parse(settings, profiles_pb2.PlayerProfile(), PLAYER_KNOBS, "player")
 
 
+def spell(profile: Profile, name: str, value: Any) -> str:
+    """Writes a value of the profile's field `name` as a setting has it, numbers in short."""
+    enum = profile.DESCRIPTOR.fields_by_name[name].enum_type
+    if enum is not None:
+        prefix = f"{name.upper()}_"
+        return enum.values_by_number[value].name.removeprefix(prefix).lower()
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _with_preset(
     profile: profiles_pb2.LearnerProfile,
 ) -> dict[str, Knob]:

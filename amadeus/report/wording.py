@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from amadeus.personality.profiles import LEARNER_KNOBS
+from amadeus.personality.profiles import LEARNER_KNOBS, spell
 from amadeus.report.session import Session
 from amadeus.v1 import profiles_pb2
 
@@ -133,15 +133,5 @@ def outcome(session: Session) -> str:
 def _setting(profile: profiles_pb2.LearnerProfile, name: str) -> Setting:
     knob = LEARNER_KNOBS[name]
     value = getattr(profile, name) if profile.HasField(name) else knob.default
-    text, default = _say(profile, name, value), _say(profile, name, knob.default)
+    text, default = spell(profile, name, value), spell(profile, name, knob.default)
     return Setting(name, text, knob.unit, default, text == default)
-
-
-def _say(profile: profiles_pb2.LearnerProfile, name: str, value: Any) -> str:
-    enum = profile.DESCRIPTOR.fields_by_name[name].enum_type
-    if enum is not None:
-        prefix = f"{name.upper()}_"
-        return enum.values_by_number[value].name.removeprefix(prefix).lower()
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)

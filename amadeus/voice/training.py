@@ -56,6 +56,7 @@ ARCHITECTURE = (
     "dense_unit_count",
     "dense_layer_count",
     "reverb_duration_s",
+    "loudness_weighting",  # the same number would ask for another loudness
 )
 
 Ending = Literal["done", "plateau"]
@@ -469,8 +470,12 @@ def _misfit(
     """Says why a base voice cannot be taken over; empty where it can."""
     theirs = profiles.complete_learner_profile(base)
     for name in ARCHITECTURE:
-        if getattr(theirs, name) != getattr(profile, name):
-            return f"the parent has {name}={getattr(theirs, name):g} but {getattr(profile, name):g} is asked for."
+        has, wants = getattr(theirs, name), getattr(profile, name)
+        if has != wants:
+            has, wants = (
+                profiles.spell(profile, name, value) for value in (has, wants)
+            )
+            return f"the parent has {name}={has} but {wants} is asked for."
     return ""
 
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from amadeus.errors import PracticeError
-from amadeus.v1 import personality_pb2
+from amadeus.v1 import personality_pb2, profiles_pb2
 from amadeus.voice import export, training
 from amadeus.voice.learner import Learner
 from amadeus.voice.model import VoiceModel
@@ -307,6 +307,16 @@ def test_a_parent_of_another_make_is_left_with_a_warning(
     profile = make_profile(step_count=1, harmonic_count=5)
     teach(profile, base_voice_path=parent_path, emit=listener)
     assert "the parent has harmonic_count=8 but 5 is asked for" in listener.warnings[0]
+
+
+def test_a_parent_that_measures_loudness_otherwise_is_left_with_a_warning(
+    teach, make_profile, parent_path
+):
+    listener = Listener()
+    plain = profiles_pb2.LOUDNESS_WEIGHTING_NONE
+    profile = make_profile(step_count=1, loudness_weighting=plain)
+    teach(profile, base_voice_path=parent_path, emit=listener)
+    assert "the parent has loudness_weighting=a but none" in listener.warnings[0]
 
 
 def test_a_damaged_parent_is_left_with_a_warning(teach, make_profile, parent_path):
