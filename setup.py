@@ -41,6 +41,7 @@ def generate_protos(target: Path) -> None:
         f"-I{HERE / 'proto'}",
         f"--python_out={target}",
         f"--pyi_out={target}",
+        f"--grpc_python_out={target}",
         *sources,
     ]
     if protoc.main(arguments):

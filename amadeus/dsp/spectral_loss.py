@@ -15,6 +15,8 @@ FFT_SIZES = (2048, 1024, 512, 256, 128, 64)
 REFERENCE_RATE = 16_000  # Hz, for which they were chosen
 N_OVERLAPS = 4  # frames over each sample: overlap .75
 
+POWER_OF_HANN = 0.375  # mean of the squared window
+
 _QUIET = 1e-5  # what the logarithm of silence is taken of, as ddsp.core.safe_log does
 
 
@@ -34,6 +36,7 @@ def spectral_loss(
     fft_sizes: Sequence[int] = FFT_SIZES,
     mag_weight: float = 1.0,
     logmag_weight: float = 1.0,
+    floor: float = 0.0,
 ) -> tf.Tensor:
     """Compares batches of audio; differentiable by `audio` only.
 
@@ -43,6 +46,8 @@ def spectral_loss(
       fft_sizes: Frame sizes of the spectrograms, multiples of 4.
       mag_weight: Weight of the L1 distance of magnitudes.
       logmag_weight: Weight of the L1 distance of their natural logarithms.
+      floor: RMS of white noise whose magnitude is added to each magnitude before its logarithm is taken; 0: none,
+        as in ddsp.
 
     Returns:
       A scalar: the mean over frames, bins and batch, summed over `fft_sizes`.
@@ -53,6 +58,7 @@ def spectral_loss(
         fft_sizes=fft_sizes,
         mag_weight=mag_weight,
         logmag_weight=logmag_weight,
+        floor=floor,
     )
     return tf.reduce_mean(distances)
 
@@ -64,11 +70,12 @@ def spectral_distances(
     fft_sizes: Sequence[int] = FFT_SIZES,
     mag_weight: float = 1.0,
     logmag_weight: float = 1.0,
+    floor: float = 0.0,
 ) -> tf.Tensor:
     """Compares as `spectral_loss` does, each example by itself. Shape [batch]."""
     return tf.add_n(
         [
-            _distances(target, audio, size, mag_weight, logmag_weight)
+            _distances(target, audio, size, mag_weight, logmag_weight, floor)
             for size in fft_sizes
         ]
     )
@@ -80,6 +87,7 @@ def _distances(
     size: int,
     mag_weight: float,
     logmag_weight: float,
+    floor: float,
 ) -> tf.Tensor:
     """Distances [batch] at one scale, with their gradient written out.
 
@@ -87,6 +95,7 @@ def _distances(
     logarithm stays finite however quiet a bin is.
     """
     target_magnitude = tf.abs(_spectra(tf.stop_gradient(target), size))
+    hiss = floor * math.sqrt(POWER_OF_HANN * size)
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def distances(
@@ -95,13 +104,14 @@ def _distances(
         spectra = _spectra(audio, size)
         magnitude = tf.abs(spectra)
         difference = magnitude - target_magnitude
-        log_difference = _log(magnitude) - _log(target_magnitude)
+        log_difference = _log(magnitude + hiss) - _log(target_magnitude + hiss)
         share = 1.0 / tf.cast(tf.size(magnitude[0]), tf.float32)
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             weights = (upstream * share)[:, None, None] * fourier.adjoint_weights(size)
             inverse = 1.0 / tf.maximum(magnitude, _QUIET)
-            slope = inverse * (mag_weight * weights + logmag_weight * weights * inverse)
+            log_slope = 1.0 / tf.maximum(magnitude + hiss, _QUIET)
+            slope = inverse * weights * (mag_weight + logmag_weight * log_slope)
             pulls = spectra * tf.cast(tf.sign(difference) * slope, tf.complex64)
             frames = tf.signal.irfft(pulls, [size]) * fourier.hann(size)
             sound = fourier.overlap_add(frames, size // N_OVERLAPS)

@@ -136,6 +136,7 @@ def spectral_distances(
     fft_sizes: Sequence[int],
     mag_weight: float = 1.0,
     logmag_weight: float = 1.0,
+    floor: float = 0.0,
 ) -> tf.Tensor:
     """Computes `amadeus.dsp.spectral_loss.spectral_distances`; arguments and result as there.
 
@@ -145,6 +146,7 @@ def spectral_distances(
       fft_sizes: Powers of two, from 64 on.
       mag_weight: See there.
       logmag_weight: See there.
+      floor: See there.
     """
     sizes = np.asarray(fft_sizes, np.int32)
 
@@ -159,6 +161,7 @@ def spectral_distances(
             len(sizes),
             float(mag_weight),
             float(logmag_weight),
+            float(floor),
             distances,
             slopes,
         )

@@ -19,7 +19,9 @@ typedef struct {
 typedef struct {
     int n_batch, n_samples, size, hop, n_frames;
     const float *target, *audio; /* [n_batch, n_samples] */
-    float mag_weight, logmag_weight, share; /* share: of one bin of one frame in the mean */
+    float mag_weight, logmag_weight;
+    float share; /* share: of one bin of one frame in the mean */
+    float floor; /* added to each magnitude before its logarithm is taken */
     double *distances;  /* [n_batch], added to */
     float *slopes;      /* [n_batch, n_samples], added to; none where null */
     const float *roots; /* cosines and sines of 2 pi k / size, [size][2] */
@@ -139,19 +141,22 @@ INLINE magnitude_t magnitude(vf re, vf im) {
 INLINE vf compare(vc *pulls, const vc *z, const scale_t *s, sizes_t sizes) {
     int half = s->size / 2;
     vf to_target = 0.5f * sizes.target, to_audio = 0.5f * sizes.audio;
-    vf distance = fill(0.0f), log_distance = fill(0.0f);
+    vf distance = fill(0.0f), log_distance = fill(0.0f), quiet = fill(s->floor > 0 ? 0.0f : QUIET);
     for (int k = 0; k <= half; k++) {
         vc a = z[k], b = z[(s->size - k) & (s->size - 1)];
         vf re = to_audio * (a.im + b.im), im = to_audio * (b.re - a.re);
         magnitude_t target = magnitude(to_target * (a.re + b.re), to_target * (a.im - b.im));
         magnitude_t audio = magnitude(re, im);
         vf difference = audio.value - target.value;
-        vf heard = choose(audio.value == 0.0f, fill(QUIET), audio.value);
-        vf log_difference = logarithm(heard * target.inverse);
+        vf heard = s->floor + choose(audio.value == 0.0f, quiet, audio.value);
+        vf wanted = s->floor + choose(target.value == 0.0f, quiet, target.value);
+        vf inverse_product = 1.0f / (heard * wanted);
+        vf log_difference = logarithm(heard * heard * inverse_product);
         distance += maximum(difference, -difference);
         log_distance += maximum(log_difference, -log_difference);
+        vf log_slope = minimum(wanted * inverse_product, fill(1.0f / QUIET));
         vf inverse = minimum(audio.inverse, fill(1.0f / QUIET));
-        vf slope = s->share * inverse * (s->mag_weight + s->logmag_weight * inverse);
+        vf slope = s->share * inverse * (s->mag_weight + s->logmag_weight * log_slope);
         slope = choose(difference > 0.0f, slope, choose(difference < 0.0f, -slope, fill(0.0f)));
         pulls[k] = (vc){re * slope, im * slope};
     }
@@ -243,7 +248,7 @@ static void make_tables(float *roots, float *window, int size) {
 /* target, audio, slopes [n_batch, n_samples]; sizes are powers of two from 64 on; distances [n_batch] and slopes are zeros when
  * they come in, and slopes may be null. Returns 0, or 1 where memory is short. */
 int amadeus_spectral_distances(int n_batch, int n_samples, const float *target, const float *audio,
-                               const int *sizes, int n_sizes, float mag_weight, float logmag_weight,
+                               const int *sizes, int n_sizes, float mag_weight, float logmag_weight, float floor,
                                double *distances, float *slopes, int n_threads) {
     size_t n_table = 0;
     for (int i = 0; i < n_sizes; i++) n_table += 3 * (size_t)sizes[i];
@@ -255,7 +260,8 @@ int amadeus_spectral_distances(int n_batch, int n_samples, const float *target, 
         make_tables(table, table + 2 * size, size);
         scales[i] = (scale_t){.n_batch = n_batch, .n_samples = n_samples, .size = size, .hop = hop,
                               .n_frames = n_frames, .target = target, .audio = audio, .mag_weight = mag_weight,
-                              .logmag_weight = logmag_weight, .share = 1.0f / ((float)n_frames * (size / 2 + 1)),
+                              
+                              .logmag_weight = logmag_weight, .floor = floor * sqrtf(0.375f * size), .share = 1.0f / ((float)n_frames * (size / 2 + 1)),
                               .distances = distances, .slopes = slopes, .roots = table,
                               .window = table + 2 * size};
         table += 3 * size;

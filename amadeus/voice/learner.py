@@ -125,4 +125,4 @@ def imitation_loss(model: VoiceModel, crops: Crops) -> tf.Tensor:
     audio = model.reverberate(audio, tf.ones([tf.shape(audio)[0]]))
     sizes = fft_sizes_for(model.spec.sample_rate)
     measure = ops.spectral_distances if library.is_available() else spectral_distances
-    return tf.reduce_mean(measure(crops.audio, audio, fft_sizes=sizes))
+    return tf.reduce_mean(measure(crops.audio, audio, fft_sizes=sizes, floor=float(__import__('os').environ.get('FLOOR','0'))))

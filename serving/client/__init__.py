@@ -1,0 +1,1 @@
+"""Talks to a studio: what `amadeus perform --studio` and `amadeus practice --studio` are made of."""

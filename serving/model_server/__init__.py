@@ -1,0 +1,1 @@
+"""The protocol of TF Serving, embedded: models loaded, swapped and asked."""

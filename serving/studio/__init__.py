@@ -1,0 +1,1 @@
+"""The studio: performances, practice sessions and personalities over gRPC."""
