@@ -9,7 +9,7 @@ def test_a_room_is_loaded_by_name():
 
 
 def test_a_room_that_is_not_there_is_a_sentence():
-    with pytest.raises(ConfigError, match="has no cellar, .* its room 'cellar'"):
+    with pytest.raises(ConfigError, match=r"has no cellar, .* its room 'cellar'"):
         load("cellar.wine")
 
 
