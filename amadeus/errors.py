@@ -4,7 +4,8 @@
     ├── ConfigError (ValueError)     a setting, name or argument that cannot work
     ├── RecordingError (ValueError)  audio that cannot be read or learned from
     ├── ScoreError (ValueError)      a MIDI file that cannot be played
-    ├── HomeError                    the home folder: rights, space, locks, unknown deus
+    ├── HomeError                    the home folder: rights, space, locks
+    │   └── NotHeldError             it holds no such deu or generation
     ├── VoiceError                   a personality that is missing, damaged or foreign
     └── PracticeError                a practice that had to stop
 
@@ -31,6 +32,10 @@ class ScoreError(AmadeusError, ValueError):
 
 class HomeError(AmadeusError):
     """The home folder lacks rights, space or the deu asked for, or is in use."""
+
+
+class NotHeldError(HomeError):
+    """The home folder holds no such deu or generation."""
 
 
 class VoiceError(AmadeusError):

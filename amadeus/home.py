@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from amadeus.errors import ConfigError, HomeError
+from amadeus.errors import ConfigError, HomeError, NotHeldError
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
@@ -70,12 +70,12 @@ class Deu:
         """Finds the SavedModel of a generation, by default of the current one.
 
         Raises:
-          HomeError: This deu has no such generation.
+          NotHeldError: This deu has no such generation.
         """
         number = generation or self.current_generation()
         path = self.voices_path / str(number)
         if not number or not path.is_dir():
-            raise HomeError(_no_voice(self, generation))
+            raise NotHeldError(_no_voice(self, generation))
         return path
 
     def practices(self) -> list[Path]:
@@ -140,11 +140,11 @@ class Home:
 
         Raises:
           ConfigError: The name cannot be one.
-          HomeError: There is no such deu.
+          NotHeldError: There is no such deu.
         """
         deu = self._deu(name)
         if not (deu.path / "deu.json").exists():
-            raise HomeError(self._unknown(name))
+            raise NotHeldError(self._unknown(name))
         return deu
 
     def deus(self) -> list[Deu]:

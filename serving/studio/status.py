@@ -43,6 +43,7 @@ CODES: Mapping[type[errors.AmadeusError], grpc.StatusCode] = {
     errors.RecordingError: grpc.StatusCode.INVALID_ARGUMENT,
     errors.ScoreError: grpc.StatusCode.INVALID_ARGUMENT,
     errors.HomeError: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.NotHeldError: grpc.StatusCode.NOT_FOUND,
     errors.VoiceError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.PracticeError: grpc.StatusCode.ABORTED,
 }

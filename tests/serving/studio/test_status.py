@@ -156,6 +156,12 @@ def test_a_bad_argument_is_the_caller_s_to_mend():
     assert explain(errors.RecordingError("x")).code == grpc.StatusCode.INVALID_ARGUMENT
 
 
+def test_a_deu_that_is_not_there_is_not_found(home):
+    with pytest.raises(errors.HomeError) as caught:
+        home.deu("cello")
+    assert explain(caught.value).code == grpc.StatusCode.NOT_FOUND
+
+
 def test_a_full_disk_is_no_fault():
     status = explain(OSError(errno.ENOSPC, "No space left on device", "/home/wolfgang"))
     assert status.code == grpc.StatusCode.RESOURCE_EXHAUSTED
