@@ -3,10 +3,13 @@
 Signatures (all inputs float32 and required):
   perform, serving_default   f0_hz, loudness_db [batch, n_frames], state [batch, state_size]
                              -> audio [batch, n_frames * hop_size], state
-  step                       the same for n_frames = 1, in less time
+  step                       as `bend` for n_frames = 1, in less time
+  bend                       as `perform`, with harmonic_gain_db, noise_gain_db, brightness [batch, n_frames] beside
+                             the pitch: see `model.Timbre`
   reverberate                audio [batch, n_frames * hop_size], state [batch, reverb_state_size],
                              reverb_mix [batch] -> audio, state: the learned reverb in blocks
   render                     f0_hz, loudness_db [batch, n_frames], reverb_mix [batch] -> audio
+  render_bent                as `render`, with harmonic_gain_db, noise_gain_db, brightness [batch, n_frames]
   controls                   f0_hz, loudness_db [batch, n_frames] -> amplitude [batch, n_frames, 1],
                              harmonic_distribution [batch, n_frames, n_harmonics],
                              noise_magnitudes [batch, n_frames, n_noise_bands]
@@ -23,7 +26,7 @@ from amadeus.dsp import reverb
 from amadeus.errors import VoiceError
 from amadeus.personality.content import write_personality
 from amadeus.v1 import personality_pb2
-from amadeus.voice.model import VoiceModel
+from amadeus.voice.model import Timbre, VoiceModel
 
 _VARIABLE_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 
@@ -69,6 +72,9 @@ def read_weights(voice_path: str | Path) -> dict[str, np.ndarray]:
 def _signatures(model: VoiceModel) -> dict[str, Any]:
     frames = [_spec("f0_hz"), _spec("loudness_db")]
     frame = [_spec("f0_hz", 1), _spec("loudness_db", 1)]
+    bends, bent_frame = (
+        [_spec(name, n_frames) for name in Timbre._fields] for n_frames in (None, 1)
+    )
     state = tf.TensorSpec([None, model.state_size], tf.float32, "state")
     mix = tf.TensorSpec([None], tf.float32, "reverb_mix")
 
@@ -78,18 +84,38 @@ def _signatures(model: VoiceModel) -> dict[str, Any]:
     ) -> dict[str, tf.Tensor]:
         return model.perform(f0_hz, loudness_db, state)._asdict()
 
-    # known to have one frame, the graph needs no loops and a third fewer operations
-    @tf.function(input_signature=[*frame, state], autograph=False)
-    def step(
-        f0_hz: tf.Tensor, loudness_db: tf.Tensor, state: tf.Tensor
+    def play_bent(
+        f0_hz: tf.Tensor,
+        loudness_db: tf.Tensor,
+        state: tf.Tensor,
+        harmonic_gain_db: tf.Tensor,
+        noise_gain_db: tf.Tensor,
+        brightness: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
-        return model.perform(f0_hz, loudness_db, state)._asdict()
+        timbre = Timbre(harmonic_gain_db, noise_gain_db, brightness)
+        return model.perform(f0_hz, loudness_db, state, timbre)._asdict()
+
+    bend = tf.function(play_bent, [*frames, state, *bends], autograph=False)
+    # known to have one frame, the graph needs no loops and a third fewer operations
+    step = tf.function(play_bent, [*frame, state, *bent_frame], autograph=False)
 
     @tf.function(input_signature=[*frames, mix], autograph=False)
     def render(
         f0_hz: tf.Tensor, loudness_db: tf.Tensor, reverb_mix: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         return {"audio": model.render(f0_hz, loudness_db, reverb_mix)}
+
+    @tf.function(input_signature=[*frames, mix, *bends], autograph=False)
+    def render_bent(
+        f0_hz: tf.Tensor,
+        loudness_db: tf.Tensor,
+        reverb_mix: tf.Tensor,
+        harmonic_gain_db: tf.Tensor,
+        noise_gain_db: tf.Tensor,
+        brightness: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        timbre = Timbre(harmonic_gain_db, noise_gain_db, brightness)
+        return {"audio": model.render(f0_hz, loudness_db, reverb_mix, timbre)}
 
     @tf.function(input_signature=frames, autograph=False)
     def controls(f0_hz: tf.Tensor, loudness_db: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -98,9 +124,11 @@ def _signatures(model: VoiceModel) -> dict[str, Any]:
     return {
         "serving_default": perform,
         "perform": perform,
+        "bend": bend,
         "step": step,
         "reverberate": _reverberate(model, mix),
         "render": render,
+        "render_bent": render_bent,
         "controls": controls,
     }
 

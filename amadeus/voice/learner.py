@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from amadeus.dsp.spectral_loss import fft_sizes_for, spectral_distances
+from amadeus.dsp.spectral_loss import fft_sizes_for, floor_for, spectral_distances
 from amadeus.native import library, ops
 from amadeus.v1 import profiles_pb2
 from amadeus.voice import optimizer
@@ -125,4 +125,5 @@ def imitation_loss(model: VoiceModel, crops: Crops) -> tf.Tensor:
     audio = model.reverberate(audio, tf.ones([tf.shape(audio)[0]]))
     sizes = fft_sizes_for(model.spec.sample_rate)
     measure = ops.spectral_distances if library.is_available() else spectral_distances
-    return tf.reduce_mean(measure(crops.audio, audio, fft_sizes=sizes, floor=float(__import__('os').environ.get('FLOOR','0'))))
+    floor = floor_for(model.spec.sample_rate)
+    return tf.reduce_mean(measure(crops.audio, audio, fft_sizes=sizes, floor=floor))

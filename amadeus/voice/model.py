@@ -6,6 +6,7 @@ known). The state is one opaque row a note: zeros start it. Everything in a row 
 that row only, and blocks joined equal the whole.
 """
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ RENDER_BLOCK_FRAMES = (
     128  # `render` works in blocks, so that its memory does not grow with the phrase
 )
 REVERB_SPREAD = 1e-6  # standard deviation of a new reverb, as ddsp's
+_TIMBRE_LIMITS = 120.0, 120.0, 8.0  # dB, dB, 6 dB an octave: what float32 bears
 _COUNTER_SIZE = 2**24  # whole numbers below it are exact in float32
 
 
@@ -38,6 +40,20 @@ class Performance(NamedTuple):
 
     audio: tf.Tensor
     state: tf.Tensor
+
+
+class Timbre(NamedTuple):
+    """How a voice is bent while it plays; zeros leave it as it was taught.
+
+    Attributes:
+      harmonic_gain_db: Gain of the harmonic part in dB. Shape [batch, n_frames].
+      noise_gain_db: Gain of the noise part in dB. Shape [batch, n_frames].
+      brightness: Tilt of the harmonics in units of 6.02 dB an octave, their sum kept. Shape [batch, n_frames].
+    """
+
+    harmonic_gain_db: tf.Tensor
+    noise_gain_db: tf.Tensor
+    brightness: tf.Tensor
 
 
 class _State(NamedTuple):
@@ -128,7 +144,11 @@ class VoiceModel(tf.Module):
         self.loudness_reach_db.assign(reach_db)
 
     def perform(
-        self, f0_hz: tf.Tensor, loudness_db: tf.Tensor, state: tf.Tensor
+        self,
+        f0_hz: tf.Tensor,
+        loudness_db: tf.Tensor,
+        state: tf.Tensor,
+        timbre: Timbre | None = None,
     ) -> Performance:
         """Plays a run of frames, without reverb.
 
@@ -136,8 +156,9 @@ class VoiceModel(tf.Module):
           f0_hz: In Hz, not positive where unvoiced. Shape [batch, n_frames].
           loudness_db: Shape [batch, n_frames].
           state: Zeros, or what the block before returned. Shape [batch, state_size].
+          timbre: None leaves the voice as it was taught.
         """
-        controls, after = self._decode(f0_hz, loudness_db, state)
+        controls, after = self._decode(f0_hz, loudness_db, state, timbre)
         before = _State(*tf.split(state, self._state_sizes, axis=-1))
         tones = self._synthesize(
             controls.pitch_hz,
@@ -162,7 +183,11 @@ class VoiceModel(tf.Module):
         return Performance(tones.audio + hiss.audio, state)
 
     def render(
-        self, f0_hz: tf.Tensor, loudness_db: tf.Tensor, reverb_mix: tf.Tensor
+        self,
+        f0_hz: tf.Tensor,
+        loudness_db: tf.Tensor,
+        reverb_mix: tf.Tensor,
+        timbre: Timbre | None = None,
     ) -> tf.Tensor:
         """Plays a whole phrase with the learned reverb.
 
@@ -170,12 +195,14 @@ class VoiceModel(tf.Module):
           f0_hz: As in `perform`. Shape [batch, n_frames].
           loudness_db: Shape [batch, n_frames].
           reverb_mix: Share of the reverb, in [0, 1]. Shape [batch].
+          timbre: None leaves the voice as it was taught.
 
         Returns:
           Audio; the reverb ends with it, so silent frames at the end let it ring out. Shape
           [batch, n_frames * hop_size].
         """
-        return self.reverberate(self._perform_long(f0_hz, loudness_db), reverb_mix)
+        audio = self._perform_long(f0_hz, loudness_db, timbre)
+        return self.reverberate(audio, reverb_mix)
 
     def reverberate(self, audio: tf.Tensor, reverb_mix: tf.Tensor) -> tf.Tensor:
         """Adds `reverb_mix` [batch] times the learned reverb to audio [batch, n_samples]."""
@@ -231,7 +258,11 @@ class VoiceModel(tf.Module):
         return controls, hidden
 
     def _decode(
-        self, f0_hz: tf.Tensor, loudness_db: tf.Tensor, state: tf.Tensor
+        self,
+        f0_hz: tf.Tensor,
+        loudness_db: tf.Tensor,
+        state: tf.Tensor,
+        timbre: Timbre | None = None,
     ) -> tuple["_Decoded", _State]:
         """Decodes the frames and moves the state on, but for the synthesisers' own parts."""
         f0_hz, loudness_db = _defuse(f0_hz, loudness_db)
@@ -241,6 +272,8 @@ class VoiceModel(tf.Module):
         )
         pitch_hz = _hold_pitch(f0_hz, before.f0_hz)
         controls, hidden = self.decode(f0_hz, pitch_hz, loudness_db, before.hidden)
+        if timbre is not None:
+            controls = _bend(controls, timbre)
         decoded = _Decoded(pitch_hz, *controls)
         n_frames = tf.cast(tf.shape(f0_hz)[1], tf.float32)
         after = _State(
@@ -266,19 +299,26 @@ class VoiceModel(tf.Module):
         above = tf.clip_by_value((loudness_db - SILENCE_DB) / FADE_DB, 0.0, 1.0)
         return known_db, (gain * above)[..., None]
 
-    def _perform_long(self, f0_hz: tf.Tensor, loudness_db: tf.Tensor) -> tf.Tensor:
+    def _perform_long(
+        self, f0_hz: tf.Tensor, loudness_db: tf.Tensor, timbre: Timbre | None
+    ) -> tf.Tensor:
         block, hop = RENDER_BLOCK_FRAMES, self.spec.hop_size
         n_frames = tf.shape(f0_hz)[1]
         n_blocks = -(-n_frames // block)
         spare = [[0, 0], [0, n_blocks * block - n_frames]]
         f0_hz = tf.pad(f0_hz, spare)
         loudness_db = tf.pad(loudness_db, spare, constant_values=MIN_LOUDNESS_DB)
+        if timbre is not None:
+            timbre = Timbre(*(tf.pad(curve, spare) for curve in timbre))
 
         def play_block(
             i: tf.Tensor, state: tf.Tensor, blocks: tf.TensorArray
         ) -> tuple[tf.Tensor, tf.Tensor, tf.TensorArray]:
             frames = slice(i * block, (i + 1) * block)
-            audio, state = self.perform(f0_hz[:, frames], loudness_db[:, frames], state)
+            bent = timbre and Timbre(*(curve[:, frames] for curve in timbre))
+            audio, state = self.perform(
+                f0_hz[:, frames], loudness_db[:, frames], state, bent
+            )
             return i + 1, state, blocks.write(i, audio)
 
         blocks = tf.TensorArray(tf.float32, n_blocks, infer_shape=False)
@@ -324,6 +364,30 @@ def _defuse(f0_hz: tf.Tensor, loudness_db: tf.Tensor) -> tuple[tf.Tensor, tf.Ten
     f0_hz = tf.where(tf.math.is_finite(f0_hz), f0_hz, 0.0)
     loudness_db = tf.where(tf.math.is_finite(loudness_db), loudness_db, MIN_LOUDNESS_DB)
     return f0_hz, tf.clip_by_value(loudness_db, MIN_LOUDNESS_DB, MAX_LOUDNESS_DB)
+
+
+def _bend(controls: Controls, timbre: Timbre) -> Controls:
+    """Turns the parts of a sound up and down and tilts its harmonics; NaN and infinity are taken for 0."""
+    harmonic_gain_db, noise_gain_db, brightness = (
+        tf.clip_by_value(tf.where(tf.math.is_finite(curve), curve, 0.0), -limit, limit)[
+            ..., None
+        ]
+        for curve, limit in zip(timbre, _TIMBRE_LIMITS, strict=True)
+    )
+    shares = controls.harmonic_distribution
+    octaves = np.log(np.arange(1, shares.shape[-1] + 1)).astype(np.float32)
+    tilted = shares * tf.exp(brightness * octaves)
+    total = tf.reduce_sum(tilted, axis=-1, keepdims=True)
+    kept = tf.reduce_sum(shares, axis=-1, keepdims=True)
+    return Controls(
+        controls.amplitude * _gain(harmonic_gain_db),
+        tilted * tf.math.divide_no_nan(kept, total),
+        controls.noise_magnitudes * _gain(noise_gain_db),
+    )
+
+
+def _gain(level_db: tf.Tensor) -> tf.Tensor:
+    return tf.exp(level_db * (math.log(10) / 20))
 
 
 def _hold_pitch(f0_hz: tf.Tensor, previous_f0_hz: tf.Tensor) -> tf.Tensor:

@@ -18,6 +18,7 @@ from amadeus.personality import profiles
 from amadeus.personality.content import read_personality
 from amadeus.v1 import personality_pb2
 from amadeus.voice.decoder import Controls
+from amadeus.voice.model import Timbre
 
 _SIGNATURES = ("perform", "render", "controls")
 # what TensorFlow raises on damaged files, as found by damaging them
@@ -51,7 +52,9 @@ class Voice:
             signatures[name] for name in _SIGNATURES
         )
         # voices of before these signatures play without them
-        self._step = signatures.get("step", self._perform)
+        self._bend = signatures.get("bend")
+        self._step = signatures["step"] if self._bend else None
+        self._render_bent = signatures.get("render_bent")
         self._reverberate = signatures.get("reverberate")
         self.state_size = _state_size(self._perform)
 
@@ -79,7 +82,11 @@ class Voice:
         return voice
 
     def render(
-        self, f0_hz: np.ndarray, loudness_db: np.ndarray, reverb_mix: float = 1.0
+        self,
+        f0_hz: np.ndarray,
+        loudness_db: np.ndarray,
+        reverb_mix: float = 1.0,
+        timbre: Timbre | None = None,
     ) -> np.ndarray:
         """Plays a whole phrase with the learned reverb.
 
@@ -88,20 +95,24 @@ class Voice:
           loudness_db: Of the same shape.
           reverb_mix: Share of the reverb, in [0, 1]. It ends with the phrase: silent frames at the end let
             it ring out.
+          timbre: None leaves the voice as it was taught.
 
         Returns:
           Float32, shape [n_frames * hop_size] or [batch, n_frames * hop_size].
 
         Raises:
           ConfigError: Shapes differ, a value is not finite or the mix is out of range.
+          VoiceError: The voice was exported without a way to bend it.
         """
         _check_mix(reverb_mix)
         f0_rows, loudness_rows = _to_rows(f0_hz, loudness_db)
         mix = np.full(len(f0_rows), reverb_mix, np.float32)
-        output = self._render(
+        play = self._render if timbre is None else self._bendable(self._render_bent)
+        output = play(
             f0_hz=tf.constant(f0_rows),
             loudness_db=tf.constant(loudness_rows),
             reverb_mix=tf.constant(mix),
+            **_timbre_rows(timbre, f0_rows),
         )
         return _like(output["audio"], f0_hz)
 
@@ -110,6 +121,7 @@ class Voice:
         f0_hz: np.ndarray,
         loudness_db: np.ndarray,
         state: np.ndarray | None = None,
+        timbre: Timbre | None = None,
     ) -> Block:
         """Plays the next block of a note, without reverb.
 
@@ -117,18 +129,28 @@ class Voice:
           f0_hz: In Hz, not positive where unvoiced. Shape [n_frames] or [batch, n_frames].
           loudness_db: Of the same shape.
           state: What the block before returned; None starts a note.
+          timbre: None leaves the voice as it was taught.
 
         Raises:
           ConfigError: Shapes differ or a value is not finite.
+          VoiceError: The voice was exported without a way to bend it.
         """
         f0_rows, loudness_rows = _to_rows(f0_hz, loudness_db)
         state = _state_rows(state, len(f0_rows), self.state_size)
-        play = self._play_frame if f0_rows.shape[1] == 1 else self._perform
-        output = play(
-            f0_hz=tf.constant(f0_rows),
-            loudness_db=tf.constant(loudness_rows),
-            state=tf.constant(state),
-        )
+        inputs = {
+            "f0_hz": tf.constant(f0_rows),
+            "loudness_db": tf.constant(loudness_rows),
+            "state": tf.constant(state),
+        }
+        if f0_rows.shape[1] == 1 and self._step is not None:
+            output = self._play_frame(
+                **inputs, **_timbre_rows(timbre or _neutral(f0_rows), f0_rows)
+            )
+        elif timbre is None:
+            output = self._perform(**inputs)
+        else:
+            play = self._bendable(self._bend)
+            output = play(**inputs, **_timbre_rows(timbre, f0_rows))
         return Block(_like(output["audio"], f0_hz), output["state"].numpy())
 
     def reverberate(
@@ -176,9 +198,15 @@ class Voice:
         )
         return Controls(*(_like(output[name], f0_hz) for name in Controls._fields))
 
+    def _bendable(self, signature: Any) -> Any:
+        if signature is None:
+            raise VoiceError(
+                "this voice was made before gains and brightness could be played; practise again, or leave "
+                "harmonic_gain_db, noise_gain_db and brightness at 0."
+            )
+        return signature
+
     def _play_frame(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        if self._step is self._perform:
-            return self._perform(**inputs)
         # hundreds of operations of a microsecond each: handing them from thread to thread costs more than they do
         with tf.experimental.function_executor_type("SINGLE_THREADED_EXECUTOR"):
             return self._step(**inputs)
@@ -211,6 +239,26 @@ def _to_rows(
             name, rows, "give a number for every frame, 0 Hz where no pitch is known"
         )
     return f0_rows, loudness_rows
+
+
+def _neutral(f0_rows: np.ndarray) -> Timbre:
+    zeros = np.zeros_like(f0_rows)
+    return Timbre(zeros, zeros, zeros)
+
+
+def _timbre_rows(timbre: Timbre | None, f0_rows: np.ndarray) -> dict[str, tf.Tensor]:
+    if timbre is None:
+        return {}
+    rows = {}
+    for name, values in timbre._asdict().items():
+        curve = np.atleast_2d(np.asarray(values, np.float32))
+        if curve.shape != f0_rows.shape:
+            raise ConfigError(
+                f"{name} has shape {np.shape(values)} and the pitch {f0_rows.shape}: give both for the same frames."
+            )
+        _check_finite(name, curve, "give a number for every frame, 0 for none")
+        rows[name] = tf.constant(curve)
+    return rows
 
 
 def _check_finite(name: str, rows: np.ndarray, remedy: str) -> None:

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 from amadeus.dsp.spectral_loss import (
     FFT_SIZES,
     fft_sizes_for,
+    floor_for,
     spectral_distances,
     spectral_loss,
 )
@@ -99,3 +100,39 @@ def test_frames_last_about_as_long_at_every_rate(sample_rate, longest):
     assert [size / longest for size in sizes] == [
         size / FFT_SIZES[0] for size in FFT_SIZES
     ]
+
+
+def test_below_the_floor_all_sounds_are_alike(rng):
+    target, audio = noises(rng, 3_000)
+    options = {"mag_weight": 0.0, "floor": 1e-3}
+    faint = spectral_loss(1e-6 * target, 1e-6 * audio, **options)
+    assert faint < 0.01 < spectral_loss(1e-6 * target, 1e-6 * audio, mag_weight=0.0)
+    loud = spectral_loss(target, 2 * audio, **options)
+    assert_allclose(loud, spectral_loss(target, 2 * audio, mag_weight=0.0), rtol=0.02)
+
+
+def test_the_floor_is_the_level_of_white_noise(rng):
+    noise = tf.constant(rng.normal(size=(1, 60_000)).astype(np.float32))
+    silence = tf.zeros_like(noise)
+    # noise as loud as the floor adds about as much as is there: log 2, less for its ups and downs
+    distance = spectral_loss(
+        silence, 1e-3 * noise, mag_weight=0.0, floor=1e-3, fft_sizes=(512,)
+    )
+    assert 0.5 < distance < 0.75
+
+
+def test_slope_with_a_floor_is_that_of_the_value(rng):
+    target, audio = (tf.cast(1e-3 * sound, tf.float32) for sound in noises(rng, 600))
+
+    def loss(audio):
+        return spectral_loss(target, audio, floor=1e-3, fft_sizes=(64,), mag_weight=0.3)
+
+    _, gradient = value_and_gradient(lambda _, audio: loss(audio), target, audio)
+    way = tf.constant(rng.normal(size=audio.shape).astype(np.float32)) * 1e-7
+    climbed = loss(audio + way) - loss(audio - way)
+    assert_allclose(climbed, 2 * tf.reduce_sum(gradient * way), rtol=0.05)
+
+
+def test_learners_of_high_rates_have_a_floor():
+    assert floor_for(16_000) == floor_for(32_000) == 0.0
+    assert floor_for(44_100) == floor_for(48_000) == floor_for(96_000) > 0

@@ -116,14 +116,20 @@ def sounds(rng):
     return target, audio
 
 
+@pytest.mark.parametrize("floor", [0.0, 1e-4])
 @pytest.mark.parametrize("sizes", [spectral_loss.FFT_SIZES, (64,), (4096, 128)])
-def test_spectral_distances_are_those_of_tensorflow(sizes, rng):
+def test_spectral_distances_are_those_of_tensorflow(sizes, floor, rng):
     target, audio = sounds(rng)
     target = tf.constant(target, tf.float32)
 
     def compare(function):
         return lambda audio: function(
-            target, audio, fft_sizes=sizes, mag_weight=0.7, logmag_weight=1.3
+            target,
+            audio,
+            fft_sizes=sizes,
+            mag_weight=0.7,
+            logmag_weight=1.3,
+            floor=floor,
         )
 
     ours = values_and_slopes(compare(ops.spectral_distances), audio)

@@ -11,7 +11,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 from amadeus.errors import ConfigError, VoiceError
 from amadeus.v1 import personality_pb2
 from amadeus.voice import export
-from amadeus.voice.model import VoiceModel
+from amadeus.voice import model as model_module
+from amadeus.voice.model import Timbre, VoiceModel
 from amadeus.voice.player import Voice
 from tests.streaming import verify_streaming
 
@@ -75,9 +76,11 @@ def test_signatures_are_those_of_the_contract(voice_path, model, profile):
     assert set(signatures) == {
         "perform",
         "serving_default",
+        "bend",
         "step",
         "reverberate",
         "render",
+        "render_bent",
         "controls",
     }
     inputs = {
@@ -87,7 +90,9 @@ def test_signatures_are_those_of_the_contract(voice_path, model, profile):
     frames = {"f0_hz": [None, None], "loudness_db": [None, None]}
     state = {"state": [None, model.state_size]}
     assert inputs["perform"] == inputs["serving_default"] == {**frames, **state}
-    assert inputs["step"] == {key: [None, 1] for key in frames} | state
+    bends = {name: [None, None] for name in Timbre._fields}
+    assert inputs["bend"] == frames | bends | state
+    assert inputs["step"] == {key: [None, 1] for key in frames | bends} | state
     n_reverb_state = 160 + 2 * 2 * 161  # a hop, and two spectra of hops before it
     assert inputs["reverberate"] == {
         "audio": [None, None],
@@ -95,11 +100,12 @@ def test_signatures_are_those_of_the_contract(voice_path, model, profile):
         "reverb_mix": [None],
     }
     assert inputs["render"] == {**frames, "reverb_mix": [None]}
+    assert inputs["render_bent"] == {**frames, **bends, "reverb_mix": [None]}
     assert inputs["controls"] == frames
     outputs = {name: set(s.structured_outputs) for name, s in signatures.items()}
-    for name in ("perform", "step", "reverberate"):
+    for name in ("perform", "bend", "step", "reverberate"):
         assert outputs[name] == {"audio", "state"}
-    assert outputs["render"] == {"audio"}
+    assert outputs["render"] == outputs["render_bent"] == {"audio"}
     assert outputs["controls"] == {
         "amplitude",
         "harmonic_distribution",
@@ -178,6 +184,74 @@ def test_a_voice_played_live_with_its_reverb_is_the_voice_rendered(
     assert_allclose(np.concatenate(blocks, axis=1), rendered, atol=1e-5)
 
 
+def bent(like, **values):
+    """Curves of one value each, 0 where nothing is said."""
+    return Timbre(*(np.full(like.shape, values.get(n, 0.0)) for n in Timbre._fields))
+
+
+def test_a_voice_that_is_not_bent_is_the_voice_as_taught(voice, gestures):
+    still = bent(gestures[0])
+    assert_allclose(
+        voice.perform(*gestures, timbre=still).audio,
+        voice.perform(*gestures).audio,
+        atol=1e-6,
+    )
+    assert_allclose(
+        voice.render(*gestures, timbre=still), voice.render(*gestures), atol=1e-6
+    )
+
+
+def test_gains_move_the_two_parts_of_a_sound(voice, gestures):
+    def play(harmonic_gain_db, noise_gain_db):
+        timbre = bent(
+            gestures[0], harmonic_gain_db=harmonic_gain_db, noise_gain_db=noise_gain_db
+        )
+        return voice.perform(*gestures, timbre=timbre).audio
+
+    tones, hiss = play(0, -120), play(-120, 0)
+    assert_allclose(play(0, 0), tones + hiss, atol=1e-5)
+    assert_allclose(play(6, -20), tones * 10**0.3 + hiss * 0.1, atol=1e-5)
+    assert np.abs(tones).max() > 1e-4 < np.abs(hiss).max()
+
+
+def test_brightness_tilts_the_harmonics_and_keeps_their_sum(model, gestures):
+    plain, curves = model.controls(*gestures), bent(gestures[0], brightness=1.0)
+    tilted = model_module._bend(
+        plain, Timbre(*(tf.constant(c, tf.float32) for c in curves))
+    )
+    shares, before = (c.harmonic_distribution.numpy() for c in (tilted, plain))
+    assert_allclose(shares.sum(-1), before.sum(-1), atol=1e-5)
+    octave_db = 20 * np.log10(
+        (shares[..., 1] / shares[..., 0]) / (before[..., 1] / before[..., 0])
+    )
+    assert_allclose(octave_db, 6.0206, atol=1e-3)
+    assert_array_equal(tilted.amplitude, plain.amplitude)
+
+
+def test_a_bent_voice_plays_in_blocks_what_it_renders(voice, gestures, rng):
+    timbre = Timbre(*rng.uniform(-1, 1, (3, *gestures[0].shape)))
+    whole = voice.render(*gestures, reverb_mix=0.0, timbre=timbre)
+    state, blocks = None, []
+    for frames in (slice(0, 1), slice(1, 2), slice(2, 31), slice(31, 60)):
+        part = Timbre(*(curve[:, frames] for curve in timbre))
+        block = voice.perform(*(rows[:, frames] for rows in gestures), state, part)
+        state = block.state
+        blocks.append(block.audio)
+    assert_allclose(np.concatenate(blocks, axis=1), whole, atol=1e-5)
+
+
+def test_a_bend_that_is_no_number_spoils_nothing(voice, gestures):
+    inputs = {"f0_hz": gestures[0], "loudness_db": gestures[1]}
+    timbre = bent(gestures[0], brightness=np.nan, noise_gain_db=np.inf)
+    with pytest.raises(ConfigError, match="noise_gain_db holds"):
+        voice.perform(*gestures, timbre=timbre)
+    inputs |= timbre._asdict() | {"state": np.zeros([3, voice.state_size])}
+    tensors = {name: tf.constant(rows, tf.float32) for name, rows in inputs.items()}
+    assert_allclose(
+        voice._bend(**tensors)["audio"], voice.perform(*gestures).audio, atol=1e-6
+    )
+
+
 def test_audio_that_no_reverb_takes_is_refused(voice):
     with pytest.raises(ConfigError, match="give a multiple of 160 samples"):
         voice.reverberate(np.zeros(161))
@@ -197,6 +271,9 @@ def test_a_voice_of_before_the_frame_and_reverb_signatures_still_plays(voice, ge
     assert_allclose(old.perform(*frame).audio, voice.perform(*frame).audio, atol=1e-6)
     with pytest.raises(VoiceError, match="before reverb could be played in blocks"):
         old.reverberate(np.zeros(HOP))
+    for play in (old.perform, old.render):
+        with pytest.raises(VoiceError, match="before gains and brightness"):
+            play(*frame, timbre=bent(frame[0]))
 
 
 def test_a_voice_knows_who_it_is(voice, profile):
