@@ -108,7 +108,7 @@ def test_below_the_floor_all_sounds_are_alike(rng):
     faint = spectral_loss(1e-6 * target, 1e-6 * audio, **options)
     assert faint < 0.01 < spectral_loss(1e-6 * target, 1e-6 * audio, mag_weight=0.0)
     loud = spectral_loss(target, 2 * audio, **options)
-    assert_allclose(loud, spectral_loss(target, 2 * audio, mag_weight=0.0), rtol=0.02)
+    assert_allclose(loud, spectral_loss(target, 2 * audio, mag_weight=0.0), rtol=0.03)
 
 
 def test_the_floor_is_the_level_of_white_noise(rng):
