@@ -1,0 +1,92 @@
+"""Changing the rate of a sound as it is played, with a delay short enough to play with.
+
+A polyphase filter: each output sample is a window of input samples times the taps of its phase. Libraries that
+resample streams hold back tens of milliseconds at these rates; this one holds back half a window, 1 ms at 16 kHz.
+"""
+
+import math
+
+import numpy as np
+
+HALF_TAPS = 16  # input samples on either side of an output sample, at the lower of both rates
+STOPBAND_DB = 80.0
+
+_EDGE = 0.9  # of the lower Nyquist frequency: where the passband ends
+
+
+class StreamResampler:
+    """Resamples a mono stream; blocks joined equal the whole, however they are cut.
+
+    Output sample n lies at the time of input sample n * from_rate / to_rate, `latency_samples` later.
+    """
+
+    def __init__(self, *, from_rate: int, to_rate: int) -> None:
+        divisor = math.gcd(from_rate, to_rate)
+        self._up, self._down = to_rate // divisor, from_rate // divisor
+        self._taps = _polyphase(self._up, self._down)
+        self._n_half = self._taps.shape[1] // 2
+        self._kept = np.zeros(self._n_half, np.float32)  # before the stream: silence
+        self._first = -self._n_half  # place in the stream of the first sample kept
+        self._n_out = 0
+
+    @property
+    def latency_samples(self) -> int:
+        """Output samples that a full window after a sample is waited for."""
+        if self._up == self._down:
+            return 0
+        return math.ceil(self._n_half * self._up / self._down)
+
+    def needed(self, n_out: int) -> int:
+        """Input samples still to be given until `n_out` output samples more can be had."""
+        if self._up == self._down:
+            return n_out
+        last = (self._n_out + n_out - 1) * self._down // self._up + self._n_half
+        return max(0, last + 1 - self._first - len(self._kept))
+
+    def feed(self, audio: np.ndarray) -> np.ndarray:
+        """Takes in samples and hands out those that can be known now.
+
+        Args:
+          audio: Float32, shape [n_samples].
+
+        Returns:
+          Float32, shape [n_out], the first of a stream standing for its first sample.
+        """
+        if self._up == self._down:
+            return audio
+        self._kept = np.concatenate([self._kept, audio.astype(np.float32, copy=False)])
+        n_held = self._first + len(self._kept)  # samples of the stream seen so far
+        n_known = -((self._n_half - n_held) * self._up // self._down)
+        numbers = np.arange(self._n_out, max(n_known, self._n_out))
+        if not len(numbers):
+            return np.zeros(0, np.float32)
+        places, phases = np.divmod(numbers * self._down, self._up)
+        windows = np.lib.stride_tricks.sliding_window_view(
+            self._kept, self._taps.shape[1]
+        )
+        starts = places - self._n_half + 1 - self._first
+        sound = np.einsum("nt,nt->n", windows[starts], self._taps[phases])
+        self._n_out += len(numbers)
+        self._forget()
+        return sound
+
+    def _forget(self) -> None:
+        """Drops samples that no later window reaches."""
+        next_place = self._n_out * self._down // self._up
+        n_done = next_place - self._n_half + 1 - self._first
+        if n_done > 0:
+            self._kept = self._kept[n_done:]
+            self._first += n_done
+
+
+def _polyphase(up: int, down: int) -> np.ndarray:
+    """Taps of a windowed sinc by phase. Float32, shape [up, n_taps]."""
+    lower = min(1.0, up / down)  # cutoff against the input's Nyquist frequency
+    n_half = math.ceil(HALF_TAPS / lower)
+    beta = 0.1102 * (STOPBAND_DB - 8.7)  # Kaiser's formula
+    cutoff = lower * (1 + _EDGE) / 2
+    offsets = np.arange(-n_half + 1, n_half + 1)
+    away = offsets[None, :] - np.arange(up)[:, None] / up
+    window = np.i0(beta * np.sqrt(np.maximum(0, 1 - (away / n_half) ** 2)))
+    taps = cutoff * np.sinc(cutoff * away) * window
+    return (taps / taps.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -1,0 +1,81 @@
+"""Zones of MPE: which channels play together, and under which master.
+
+Conventions: channels count from 0, so the lower zone's master is 0 and the upper zone's 15.
+Reference: M1-100-UM, MIDI Polyphonic Expression, v1.1, sections 2.1 and 2.4.
+"""
+
+from typing import NamedTuple
+
+LOWER_MASTER = 0
+UPPER_MASTER = 15
+MAX_MEMBERS = 15
+MAX_SHARED_MEMBERS = 14  # of two zones together
+MASTER_RANGE_SEMITONES = 2  # reach of the bend until RPN 0 says otherwise
+MEMBER_RANGE_SEMITONES = 48
+MAX_RANGE_SEMITONES = 96
+
+
+class Zone(NamedTuple):
+    """A master and its members, which follow it inwards."""
+
+    master: int
+    member_count: int  # 1..15
+
+    @property
+    def members(self) -> range:
+        """The member channels, the master's neighbour first."""
+        step = 1 if self.master == LOWER_MASTER else -1
+        first = self.master + step
+        return range(first, first + step * self.member_count, step)
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """The master, then its members."""
+        return (self.master, *self.members)
+
+
+class ZoneLayout(NamedTuple):
+    """Which zones there are; at first none, and every channel is a plain one."""
+
+    lower: Zone | None = None
+    upper: Zone | None = None
+
+    def configure(self, channel: int, member_count: int) -> "ZoneLayout":
+        """Follows an MPE configuration message; the newer zone takes channels from the older.
+
+        Args:
+          channel: Where the message came. On any but a master channel it is invalid and changes nothing.
+          member_count: 0 ends the zone; more than 15 are invalid and change nothing.
+        """
+        if channel not in (LOWER_MASTER, UPPER_MASTER) or member_count > MAX_MEMBERS:
+            return self
+        zone = Zone(channel, member_count) if member_count else None
+        left = MAX_SHARED_MEMBERS - member_count
+        if channel == LOWER_MASTER:
+            return ZoneLayout(zone, _shrink(self.upper, left) if zone else self.upper)
+        return ZoneLayout(_shrink(self.lower, left) if zone else self.lower, zone)
+
+    def zone_of(self, channel: int) -> Zone | None:
+        """The zone a channel belongs to; None for a plain one."""
+        for zone in self:
+            if zone and channel in zone.channels:
+                return zone
+        return None
+
+    def moved(self, other: "ZoneLayout") -> tuple[int, ...]:
+        """Channels that enter or leave a zone, or change their part in one, from here to `other`."""
+        return tuple(
+            channel
+            for channel in range(16)
+            if self._master_of(channel) != other._master_of(channel)
+        )
+
+    def _master_of(self, channel: int) -> int | None:
+        zone = self.zone_of(channel)
+        return zone.master if zone else None
+
+
+def _shrink(zone: Zone | None, member_count: int) -> Zone | None:
+    if zone is None or member_count < 1:
+        return None
+    return zone._replace(member_count=min(zone.member_count, member_count))
