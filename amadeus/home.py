@@ -7,6 +7,12 @@
       deus/<deu>/voices/<generation>/    a personality: SavedModel + assets.extra/personality.json
       deus/<deu>/practices/<practice>/   request.json, journal.jsonl, log.txt, tensorboard/
       deus/<deu>/pipeline/      TFX pipeline root: artifacts and checkpoints of this deu
+      sessions/<session>/       a practice session of a studio, from its upload on: session.json, state.json, parts/
+      recordings/<sha256>.<suffix>       what was sent to a studio, each recording once
+
+A studio's session lies beside the deus until its turn comes; then it makes an ordinary practice in the folder of its
+deu, a new one each time it is taken up again, so that whoever reads practices need not know of studios. All of it is
+files: every studio that shares the home serves every session.
 
 `voices/` is a TF Serving base path: a generation appears in it by one rename or not at all, and
 the highest number is the current personality.
@@ -113,6 +119,16 @@ class Home:
     def metadata_path(self) -> Path:
         """The SQLite file of ML Metadata."""
         return self.path / "metadata.sqlite"
+
+    @property
+    def sessions_path(self) -> Path:
+        """Folder of the practice sessions of studios."""
+        return self.path / "sessions"
+
+    @property
+    def recordings_path(self) -> Path:
+        """Folder of the recordings that were sent to a studio."""
+        return self.path / "recordings"
 
     def create_deu(self, name: str) -> Deu:
         """Makes a new deu.

@@ -68,24 +68,40 @@ def read_journal(path: Path) -> list[practice_pb2.PracticeEvent]:
     return list(follow_journal(path, is_over=lambda: True))
 
 
+class JournalReader:
+    """Reads a journal from its first event on, each time as far as it goes; it may not have begun yet."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._position = 0
+        self._rest = b""
+
+    def read(self) -> list[practice_pb2.PracticeEvent]:
+        """Hands out the events that were completed since it was last asked."""
+        try:
+            with self.path.open("rb") as journal:
+                journal.seek(self._position)
+                written = journal.read()
+        except FileNotFoundError:
+            return []
+        self._position += len(written)
+        *lines, self._rest = (self._rest + written).split(b"\n")
+        return [
+            json_format.Parse(
+                line, practice_pb2.PracticeEvent(), ignore_unknown_fields=True
+            )
+            for line in lines
+        ]
+
+
 def follow_journal(
     path: Path, *, is_over: Callable[[], bool], poll_s: float = 0.1
 ) -> Iterator[practice_pb2.PracticeEvent]:
     """Yields events as they are written, until `is_over()` and the journal is read to its end."""
-    rest = ""
-    position = 0
+    journal = JournalReader(path)
     while True:
         over = is_over()  # asked before reading, so that no last line is missed
-        if path.exists():
-            with path.open() as journal:
-                journal.seek(position)
-                rest += journal.read()
-                position = journal.tell()
-        *lines, rest = rest.split("\n")
-        for line in lines:
-            yield json_format.Parse(
-                line, practice_pb2.PracticeEvent(), ignore_unknown_fields=True
-            )
+        yield from journal.read()
         if over:
             return
         time.sleep(poll_s)

@@ -106,9 +106,22 @@ def gather_settings(
 
 
 def write_request(
-    deu: Deu, paths: Sequence[Path], profile: "LearnerProfile", beam_args: Sequence[str]
+    deu: Deu,
+    paths: Sequence[Path],
+    profile: "LearnerProfile",
+    beam_args: Sequence[str],
+    *,
+    names: Sequence[str] = (),
 ) -> Path:
-    """Makes the folder of a new practice with its request, and returns it."""
+    """Makes the folder of a new practice with its request, and returns it.
+
+    Args:
+      deu: Who practises.
+      paths: The recordings.
+      profile: How to learn, completed.
+      beam_args: Options for Beam as they stand.
+      names: What to call the recordings, one for each; none means by their file names.
+    """
     from google.protobuf import json_format
 
     from amadeus.v1 import practice_pb2
@@ -117,7 +130,7 @@ def write_request(
     request = practice_pb2.ImitationRequest(
         deu=deu.name,
         practice=practice_path.name,
-        recordings=practice_pb2.Recordings(uri=map(str, paths)),
+        recordings=practice_pb2.Recordings(uri=map(str, paths), name=names),
         learner_profile=profile,
         beam_arg=beam_args,
         parent_generation=deu.current_generation(),

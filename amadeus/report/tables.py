@@ -55,8 +55,12 @@ def metric_rows(session: Session) -> list[MetricRow]:
 
 
 def recording_names(session: Session) -> list[str]:
-    """Names the recordings, without the folder they share."""
-    uris = session.request.recordings.uri if session.request else []
+    """Names the recordings as they were called, else without the folder they share."""
+    if session.request is None:
+        return []
+    uris, names = session.request.recordings.uri, session.request.recordings.name
+    if names:
+        return list(names)
     folder = os.path.commonpath([os.path.dirname(uri) for uri in uris]) if uris else ""
     return [os.path.relpath(uri, folder) if folder else uri for uri in uris]
 

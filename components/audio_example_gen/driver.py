@@ -37,7 +37,7 @@ class Driver(component_driver.BaseDriver, base_driver.BaseDriver):
         given = settings.message(
             execution_info.exec_properties, RECORDINGS_KEY, practice_pb2.Recordings
         )
-        gathered = takes.gather(given.uri)
+        gathered = takes.gather(given.uri, given.name)
         _warn_of(gathered.duplicates)
         output = driver_output_pb2.DriverOutput()
         mark = takes.fingerprint(gathered.takes)

@@ -48,7 +48,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             exec_properties, RECORDINGS_KEY, practice_pb2.Recordings
         )
         profile = settings.learner_profile(exec_properties)
-        found = takes.gather(given.uri).takes
+        found = takes.gather(given.uri, given.name).takes
         splits = takes.assign_splits(
             [take.digest for take in found], eval_fraction=profile.eval_fraction
         )

@@ -30,8 +30,12 @@ class Gathered(NamedTuple):
     duplicates: list[tuple[str, str]]  # (name left out, name used)
 
 
-def gather(uris: Sequence[str]) -> Gathered:
+def gather(uris: Sequence[str], names: Sequence[str] = ()) -> Gathered:
     """Digests recordings and drops those that are there already.
+
+    Args:
+      uris: Where they lie.
+      names: What to call them, one for each; none means by their file names.
 
     Raises:
       RecordingError: There is none, or one cannot be read.
@@ -42,8 +46,8 @@ def gather(uris: Sequence[str]) -> Gathered:
         )
     used: dict[str, Take] = {}
     duplicates = []
-    for uri in uris:
-        take = Take(uri, Path(uri).name, recordings.content_digest(uri))
+    for uri, name in zip(uris, names or map(_file_name, uris), strict=True):
+        take = Take(uri, name, recordings.content_digest(uri))
         if take.digest in used:
             duplicates.append((take.name, used[take.digest].name))
         else:
@@ -91,6 +95,10 @@ def describe(takes: Sequence[Take], splits: dict[str, set[Split]]) -> str:
         for t in takes
     ]
     return json.dumps(rows)
+
+
+def _file_name(uri: str) -> str:
+    return Path(uri).name
 
 
 def _position(digest: str) -> float:

@@ -81,3 +81,13 @@ def test_the_fingerprint_follows_content_and_not_time_or_folder(tmp_path):
 def test_a_practice_without_recordings_is_refused():
     with pytest.raises(RecordingError, match="without recordings"):
         takes.gather([])
+
+
+def test_takes_may_be_called_otherwise_than_their_files(tmp_path):
+    for name, content in {"1": b"one", "2": b"two", "3": b"one"}.items():
+        (tmp_path / name).write_bytes(content)
+    gathered = takes.gather(
+        [str(tmp_path / name) for name in "123"], ["élégie.wav", "fuga.wav", "again"]
+    )
+    assert [take.name for take in gathered.takes] == ["élégie.wav", "fuga.wav"]
+    assert gathered.duplicates == [("again", "élégie.wav")]

@@ -4,7 +4,7 @@ import pytest
 
 from amadeus.report import wording
 from amadeus.report.session import Session, TrainingPoint, read_session
-from amadeus.report.tables import metric_rows
+from amadeus.report.tables import metric_rows, recording_names
 from amadeus.v1 import practice_pb2, profiles_pb2
 from tests.report.practices import Scribe, make_practice, write_end, write_training
 
@@ -169,3 +169,13 @@ def test_a_change_of_level_is_told_in_decibels_and_any_other_in_percent(path):
         "level in silence": "20.0 dB lower",
         "spectral loss": "10.0 % lower",
     }
+
+
+def test_recordings_are_called_as_they_were_given(home):
+    path = make_practice(
+        home.create_deu("cello"), recordings=("/s/ab12.wav", "/s/cd34.flac")
+    )
+    session = read_session(path)
+    assert recording_names(session) == ["ab12.wav", "cd34.flac"]
+    session.request.recordings.name.extend(["élégie.wav", "fuga.flac"])
+    assert recording_names(session) == ["élégie.wav", "fuga.flac"]
