@@ -1,0 +1,54 @@
+"""How much practising a studio allows."""
+
+import os
+from dataclasses import dataclass, field
+
+_MIB = 1 << 20
+
+
+def _default_threads() -> int:
+    """All processors but one: whoever performs meanwhile keeps it."""
+    return max(1, len(os.sched_getaffinity(0)) - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PracticeLimits:
+    """Limits of practices; those on sessions count for the whole home, however many studios share it.
+
+    Attributes:
+      running: Practices at once.
+      queued: Sessions that send recordings or wait for their turn.
+      sessions: Sessions that are not over, in all.
+      sessions_per_deu: Sessions that are not over, for one deu.
+      recordings: Recordings of a session.
+      recording_bytes: Size of one recording.
+      session_bytes: Size of all recordings of a session.
+      audio_minutes: Length of all recordings of a session.
+      training_minutes: Training time that may be asked for.
+      training_steps: Training steps that may be asked for.
+      streams: Clients attached to sessions of this studio at once.
+      threads: Processors that one practice may use.
+      starts: How often a worker that dies without a word is started before the session is given up.
+      upload_idle_s: An upload without a new byte for so long is given up.
+      keep_s: A session that is over, and a recording that no session needs, are forgotten after this time.
+      patience_s: Time for a worker to stop in good order before it is killed.
+      close_s: The same, when the studio itself stops.
+    """
+
+    running: int = 1
+    queued: int = 32
+    sessions: int = 64
+    sessions_per_deu: int = 8
+    recordings: int = 1000
+    recording_bytes: int = 1024 * _MIB
+    session_bytes: int = 4096 * _MIB
+    audio_minutes: float = 600.0
+    training_minutes: float = 24 * 60.0
+    training_steps: int = 1_000_000
+    streams: int = 64
+    threads: int = field(default_factory=_default_threads)
+    starts: int = 3
+    upload_idle_s: float = 24 * 3600.0
+    keep_s: float = 30 * 24 * 3600.0
+    patience_s: float = 60.0
+    close_s: float = 20.0
