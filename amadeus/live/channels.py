@@ -2,7 +2,7 @@
 
 from amadeus.live.events import Expression
 
-_NO_PARAMETER = (127, 127)
+NO_PARAMETER = (127, 127)  # RPN null: data entry sets nothing
 
 
 class ChannelState:
@@ -82,7 +82,7 @@ class ChannelState:
         self.modulation_unit = 0.0
         self.expression_db = 0.0
         self.sustain = self.sostenuto = self.soft = False
-        self.parameter = _NO_PARAMETER
+        self.parameter = NO_PARAMETER
         for note in self.notes.values():
             note.key_pressure_unit = 0.0
             note.is_caught = False

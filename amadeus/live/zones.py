@@ -40,14 +40,19 @@ class ZoneLayout(NamedTuple):
     lower: Zone | None = None
     upper: Zone | None = None
 
+    @staticmethod
+    def is_valid(channel: int, member_count: int) -> bool:
+        """Whether an MPE configuration message means something: on a master channel, for 0 to 15 members."""
+        return channel in (LOWER_MASTER, UPPER_MASTER) and member_count <= MAX_MEMBERS
+
     def configure(self, channel: int, member_count: int) -> "ZoneLayout":
         """Follows an MPE configuration message; the newer zone takes channels from the older.
 
         Args:
-          channel: Where the message came. On any but a master channel it is invalid and changes nothing.
-          member_count: 0 ends the zone; more than 15 are invalid and change nothing.
+          channel: Where the message came.
+          member_count: 0 ends the zone.
         """
-        if channel not in (LOWER_MASTER, UPPER_MASTER) or member_count > MAX_MEMBERS:
+        if not self.is_valid(channel, member_count):
             return self
         zone = Zone(channel, member_count) if member_count else None
         left = MAX_SHARED_MEMBERS - member_count
