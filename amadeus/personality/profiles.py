@@ -1,7 +1,8 @@
 """Learner and player profiles: their knobs, defaults and ranges, written once.
 
 A profile is a proto message (`proto/amadeus/v1/profiles.proto`). A *complete* profile has every
-field set; `complete_learner_profile` fills what the ama left open.
+field set; `complete_learner_profile` fills what the ama left open. A personality of before a field was
+there lacks it, and is played by its default: what is stored is never filled, for a digest names it.
 """
 
 import difflib
@@ -20,12 +21,13 @@ _FLOAT32_EPSILON = 2.0**-23
 
 
 class Knob(NamedTuple):
-    """A field of a profile: its default and the closed range it may take."""
+    """A field of a profile: its default, the closed range it may take, and what it does in a few words."""
 
     default: Any
     low: float | None = None
     high: float | None = None
     unit: str = ""
+    meaning: str = ""
 
 
 # Defaults are those of the preset `live`; another preset puts its own in their place.
@@ -57,15 +59,77 @@ LEARNER_KNOBS: dict[str, Knob] = {
 }
 
 PLAYER_KNOBS: dict[str, Knob] = {
-    "pitch_shift_semitones": Knob(0.0, -48.0, 48.0, "semitones"),
-    "loudness_offset_db": Knob(0.0, -40.0, 40.0, "dB"),
-    "output_gain_db": Knob(0.0, -60.0, 24.0, "dB"),
-    "reverb_mix": Knob(1.0, 0.0, 1.0),
-    "attack_scale": Knob(1.0, 0.05, 20.0),
-    "release_scale": Knob(1.0, 0.05, 20.0),
-    "vibrato_scale": Knob(1.0, 0.0, 4.0),
-    "bend_range_semitones": Knob(2.0, 0.0, 96.0, "semitones"),
-    "a4_hz": Knob(440.0, 400.0, 480.0, "Hz"),
+    "pitch_shift_semitones": Knob(0.0, -48.0, 48.0, "semitones", "moves every pitch"),
+    "fine_tuning_cents": Knob(
+        0.0, -100.0, 100.0, "cents", "moves every pitch a little"
+    ),
+    "a4_hz": Knob(440.0, 400.0, 480.0, "Hz", "the pitch of A4, note 69"),
+    "bend_range_semitones": Knob(
+        2.0,
+        0.0,
+        96.0,
+        "semitones",
+        "reach of the pitch bend; what MIDI says itself wins",
+    ),
+    "loudness_offset_db": Knob(
+        0.0,
+        -40.0,
+        40.0,
+        "dB",
+        "plays everything louder or softer: the voice itself changes",
+    ),
+    "loudness_curve": Knob(
+        1.0, 0.25, 4.0, "", "below 1 soft playing sounds louder, above 1 softer"
+    ),
+    "pressure_scale": Knob(
+        1.0,
+        0.0,
+        2.0,
+        "",
+        "reach of pressure over loudness; 1: half of the learned range",
+    ),
+    "harmonic_gain_db": Knob(0.0, -60.0, 24.0, "dB", "gain of the harmonic part"),
+    "noise_gain_db": Knob(0.0, -60.0, 24.0, "dB", "gain of the breath and bow noise"),
+    "brightness": Knob(
+        0.0, -2.0, 2.0, "", "tilts the harmonics by 6 dB an octave times this"
+    ),
+    "timbre_scale": Knob(
+        1.0, 0.0, 2.0, "", "reach of CC 74 over brightness; 1: from -1 to 1"
+    ),
+    "attack_scale": Knob(1.0, 0.05, 20.0, "", "stretches the learned attack"),
+    "decay_scale": Knob(1.0, 0.05, 20.0, "", "stretches the learned decay"),
+    "sustain_scale": Knob(
+        1.0,
+        0.05,
+        20.0,
+        "",
+        "holds notes better: divides the depth of the decay and the fading",
+    ),
+    "release_scale": Knob(1.0, 0.05, 20.0, "", "stretches the learned release"),
+    "vibrato_scale": Knob(1.0, 0.0, 4.0, "", "scales all vibrato; 0: none"),
+    "vibrato_rate_hz": Knob(0.0, 0.0, 12.0, "Hz", "rate of the vibrato; 0: as learned"),
+    "vibrato_depth_cents": Knob(
+        0.0, 0.0, 200.0, "cents", "added to the depth of the learned vibrato"
+    ),
+    "modulation_depth_cents": Knob(
+        50.0, 0.0, 200.0, "cents", "depth of vibrato at full modulation wheel"
+    ),
+    "voice_count": Knob(16, 1, 32, "", "notes that may sound at once"),
+    "voice_mode": Knob(
+        profiles_pb2.VOICE_MODE_POLY, meaning="mono: one note at a time on each channel"
+    ),
+    "note_priority": Knob(
+        profiles_pb2.NOTE_PRIORITY_LAST, meaning="which held key sounds in mono"
+    ),
+    "portamento_s": Knob(
+        0.0,
+        0.0,
+        5.0,
+        "s",
+        "time of a glide between slurred notes in mono; 0: as learned",
+    ),
+    "reverb_mix": Knob(1.0, 0.0, 1.0, "", "share of the learned reverb"),
+    "output_gain_db": Knob(0.0, -60.0, 24.0, "dB", "gain after the voice"),
 }
 
 
@@ -97,6 +161,22 @@ def complete_player_profile(
       ConfigError: A field is out of range.
     """
     return _complete(profile or profiles_pb2.PlayerProfile(), PLAYER_KNOBS)
+
+
+def settle_player_profile(
+    learned: profiles_pb2.PlayerProfile,
+    given: profiles_pb2.PlayerProfile | None = None,
+) -> profiles_pb2.PlayerProfile:
+    """What is given wins over what a personality says, and that over the defaults.
+
+    Raises:
+      ConfigError: A field is out of range.
+    """
+    profile = profiles_pb2.PlayerProfile()
+    profile.CopyFrom(learned)
+    if given is not None:
+        profile.MergeFrom(given)
+    return complete_player_profile(profile)
 
 
 def spec(profile: profiles_pb2.LearnerProfile) -> AudioSpec:
@@ -166,6 +246,10 @@ def _complete(profile: Profile, knobs: dict[str, Knob]) -> Profile:
     complete = type(profile)()
     for name, knob in knobs.items():
         value = getattr(profile, name) if profile.HasField(name) else knob.default
+        enum_type = profile.DESCRIPTOR.fields_by_name[name].enum_type
+        if enum_type is not None:
+            value = value or knob.default  # 0 is "not chosen"
+            _check_choice(name, value, enum_type)
         _check_range(name, value, knob)
         setattr(complete, name, value)
     return complete
@@ -178,17 +262,18 @@ def _parse(
         key, equals, text = setting.partition("=")
         if not equals:
             raise ConfigError(
-                f"{kind} setting {setting!r} has no value: write it as KEY=VALUE, such as {_example(knobs)}."
+                f"{kind} setting {setting!r} has no value: write it as KEY=VALUE, such as {_example(profile, knobs)}."
             )
         if key not in knobs:
             raise ConfigError(_unknown_key(key, knobs, kind))
-        value = _parse_value(key, text, profile.DESCRIPTOR.fields_by_name[key])
+        field = profile.DESCRIPTOR.fields_by_name[key]
+        value = _parse_value(key, text, field, knobs[key])
         _check_range(key, value, knobs[key])
         setattr(profile, key, value)
     return profile
 
 
-def _parse_value(key: str, text: str, field: Any) -> Any:
+def _parse_value(key: str, text: str, field: Any, knob: Knob) -> Any:
     if field.enum_type is not None:
         return _parse_enum(key, text, field.enum_type)
     if field.type == field.TYPE_BOOL:
@@ -211,17 +296,12 @@ def _parse_value(key: str, text: str, field: Any) -> Any:
     except ValueError:
         noun = "number" if kind is float else "whole number"
         raise ConfigError(
-            f"{key}={text} is not a {noun}: write one, such as {key}=1."
+            f"{key}={text} is not a {noun}: choose from {_range(knob)}."
         ) from None
 
 
 def _parse_enum(key: str, text: str, enum_type: Any) -> int:
-    prefix = f"{key.upper()}_"
-    choices = {
-        value.name.removeprefix(prefix).lower(): value.number
-        for value in enum_type.values
-        if value.number
-    }
+    choices = _choices(key, enum_type)
     if text.lower() not in choices:
         near = difflib.get_close_matches(text.lower(), choices, n=1)
         offer = f"; did you mean {near[0]}?" if near else "."
@@ -231,6 +311,21 @@ def _parse_enum(key: str, text: str, enum_type: Any) -> int:
     return choices[text.lower()]
 
 
+def _choices(name: str, enum_type: Any) -> dict[str, int]:
+    prefix = f"{name.upper()}_"
+    return {
+        value.name.removeprefix(prefix).lower(): value.number
+        for value in enum_type.values
+        if value.number
+    }
+
+
+def _check_choice(name: str, value: int, enum_type: Any) -> None:
+    if value not in enum_type.values_by_number:
+        choices = ", ".join(_choices(name, enum_type))
+        raise ConfigError(f"{name}={value} is not known: choose one of {choices}.")
+
+
 def _check_range(name: str, value: Any, knob: Knob) -> None:
     if knob.low is None or knob.high is None:
         return
@@ -238,10 +333,11 @@ def _check_range(name: str, value: Any, knob: Knob) -> None:
     slack = _FLOAT32_EPSILON * abs(value)
     if knob.low - slack <= value <= knob.high + slack:
         return
-    unit = f" {knob.unit}" if knob.unit else ""
-    raise ConfigError(
-        f"{name}={value:g} is out of range: choose from {knob.low:g} to {knob.high:g}{unit}."
-    )
+    raise ConfigError(f"{name}={value:g} is out of range: choose from {_range(knob)}.")
+
+
+def _range(knob: Knob) -> str:
+    return f"{knob.low:g} to {knob.high:g} {knob.unit}".rstrip()
 
 
 def _unknown_key(key: str, knobs: dict[str, Knob], kind: str) -> str:
@@ -254,6 +350,6 @@ def _unknown_key(key: str, knobs: dict[str, Knob], kind: str) -> str:
     return f"{kind} setting {key!r} does not exist: {offer}"
 
 
-def _example(knobs: dict[str, Knob]) -> str:
+def _example(profile: Profile, knobs: dict[str, Knob]) -> str:
     name, knob = next(iter(knobs.items()))
-    return f"{name}={knob.default}"
+    return f"{name}={spell(profile, name, knob.default)}"

@@ -5,7 +5,7 @@ one track sends on one channel. Note by note, in order of start and from low to 
 
   1. a line of the same part that is free takes it: one that just ended before one long silent,
      then the nearest in pitch;
-  2. else a new line, up to 16;
+  2. else a new line, while there are fewer than may sound at once;
   3. else a free line of another part;
   4. else the note that would end first is cut short.
 
@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 from amadeus.play.notation import Note, score_order
 
-MAX_LINES = 16
 SLUR_OVERLAP_S = 0.12
 LEGATO_GAP_S = 0.02  # notes this close follow each other without a break
 
@@ -30,9 +29,7 @@ class Allocation(NamedTuple):
     cut_count: int
 
 
-def allocate_lines(
-    notes: Iterable[Note], *, n_lines_max: int = MAX_LINES
-) -> Allocation:
+def allocate_lines(notes: Iterable[Note], *, n_lines_max: int) -> Allocation:
     """Shares notes out among monophonic lines; within a line no two notes sound together."""
     lines: list[list[Note]] = []
     cut_count = 0

@@ -19,6 +19,9 @@ class Note(NamedTuple):
     velocity: int  # 1..127
     channel: int = 0
     track: int = 1
+    is_legato: bool = (
+        False  # sung on from the note before it in its part, whatever the instrument
+    )
 
 
 def score_order(note: Note) -> tuple[float, int, float]:
@@ -55,6 +58,7 @@ class Channel(NamedTuple):
     volume_db: Steps = constant(0.0)  # CC7, 0 dB at 100
     expression_db: Steps = constant(0.0)  # CC11, 0 dB at 127
     pressure_unit: Steps = constant(0.0)  # channel pressure, [0, 1]
+    timbre_unit: Steps = constant(0.0)  # CC74, [-1, 1], 0 at 64
 
 
 @dataclass(frozen=True)
@@ -77,13 +81,34 @@ class Score:
         return max((note.end_s for note in self.notes), default=0.0)
 
 
+class Timbre(NamedTuple):
+    """How a voice is bent while it plays; zeros leave it as it was taught.
+
+    Attributes:
+      harmonic_gain_db: Gain of the harmonic part in dB. Float32, shape [n_frames].
+      noise_gain_db: Gain of the noise part in dB. Float32, shape [n_frames].
+      brightness: Tilt of the harmonics in units of 6 dB an octave. Float32, shape [n_frames].
+    """
+
+    harmonic_gain_db: np.ndarray
+    noise_gain_db: np.ndarray
+    brightness: np.ndarray
+
+
 class Controls(NamedTuple):
     """What a voice plays.
 
     Attributes:
       f0_hz: Pitch in Hz, negative where unvoiced. Float32, shape [n_frames].
       loudness_db: Loudness in dB. Float32, shape [n_frames].
+      timbre: None where the voice plays as it was taught.
     """
 
     f0_hz: np.ndarray
     loudness_db: np.ndarray
+    timbre: Timbre | None = None
+
+    def cut(self, frames: slice) -> "Controls":
+        """The controls of some frames."""
+        timbre = self.timbre and Timbre(*(curve[frames] for curve in self.timbre))
+        return Controls(self.f0_hz[frames], self.loudness_db[frames], timbre)

@@ -13,8 +13,12 @@ import numpy as np
 
 from amadeus.audio import AudioSpec
 from amadeus.errors import VoiceError
+from amadeus.personality.profiles import (
+    complete_learner_profile,
+    settle_player_profile,
+)
 from amadeus.play.controls import play_score
-from amadeus.play.notation import Controls, Score
+from amadeus.play.notation import Controls, Score, Timbre
 from amadeus.play.style import settle_silence
 from amadeus.play.transfer import map_features
 from amadeus.v1 import personality_pb2, profiles_pb2
@@ -40,7 +44,11 @@ class Voice(Protocol):
         ...
 
     def render(
-        self, f0_hz: np.ndarray, loudness_db: np.ndarray, reverb_mix: float = 1.0
+        self,
+        f0_hz: np.ndarray,
+        loudness_db: np.ndarray,
+        reverb_mix: float = 1.0,
+        timbre: Timbre | None = None,
     ) -> np.ndarray:
         """Plays controls [n_frames] as float32 audio [n_frames * hop_size]."""
         ...
@@ -78,7 +86,7 @@ def perform_score(
     Raises:
       VoiceError: The voice gives what is no sound.
     """
-    profile = _settle_profile(voice, player_profile)
+    profile = settle_player_profile(voice.personality.player_profile, player_profile)
     playing = play_score(
         score,
         statistics=voice.personality.statistics,
@@ -109,9 +117,8 @@ def perform_audio(
       VoiceError: The voice gives what is no sound.
     """
     from amadeus.features.extract import extract
-    from amadeus.personality.profiles import complete_learner_profile
 
-    profile = _settle_profile(voice, player_profile)
+    profile = settle_player_profile(voice.personality.player_profile, player_profile)
     learner_profile = complete_learner_profile(voice.personality.learner_profile)
     transfer = map_features(
         extract(_load(sound, voice.spec), profile=learner_profile),
@@ -193,7 +200,10 @@ def _mix(voice: Voice, lines: list[Controls], *, reverb_mix: float) -> np.ndarra
         for start, end in _phrases(line, silence_db, voice.spec):
             phrase = _extend(line, slice(start, end), n_tail, silence_db)
             sound = voice.render(
-                phrase.f0_hz, phrase.loudness_db, reverb_mix=reverb_mix
+                phrase.f0_hz,
+                phrase.loudness_db,
+                reverb_mix=reverb_mix,
+                timbre=phrase.timbre,
             )
             _check_sound(sound, phrase, hop)
             audio[start * hop : start * hop + len(sound)] += sound
@@ -216,18 +226,18 @@ def _phrases(
 
 def _extend(line: Controls, frames: slice, n_tail: int, silence_db: float) -> Controls:
     """Cuts a phrase out and adds silence for its reverb to ring in."""
-    f0_hz, loudness_db = line.f0_hz[frames], line.loudness_db[frames]
+    f0_hz, loudness_db, timbre = line.cut(frames)
     held = np.full(n_tail, -abs(f0_hz[-1]), np.float32)
     silence = np.full(n_tail, silence_db, np.float32)
     return Controls(
-        np.concatenate([f0_hz, held]), np.concatenate([loudness_db, silence])
+        np.concatenate([f0_hz, held]),
+        np.concatenate([loudness_db, silence]),
+        timbre and Timbre(*(np.pad(curve, (0, n_tail), "edge") for curve in timbre)),
     )
 
 
 def _tail_frames(voice: Voice, reverb_mix: float) -> int:
     """Frames the learned reverb rings on for, and one for the voice to fall silent in."""
-    from amadeus.personality.profiles import complete_learner_profile
-
     learned = complete_learner_profile(voice.personality.learner_profile)
     duration_s = learned.reverb_duration_s if reverb_mix > 0 else 0.0
     return 1 + int(np.ceil(duration_s * voice.spec.frame_rate))
@@ -250,19 +260,6 @@ def _check_sound(sound: np.ndarray, phrase: Controls, hop: int) -> None:
 def _fade_end(audio: np.ndarray, spec: AudioSpec) -> None:
     n_fade = min(round(END_FADE_S * spec.sample_rate), len(audio))
     audio[len(audio) - n_fade :] *= np.linspace(1, 0, n_fade)
-
-
-def _settle_profile(
-    voice: Voice, given: profiles_pb2.PlayerProfile | None
-) -> profiles_pb2.PlayerProfile:
-    """What is given wins over what the personality says, and that over the defaults."""
-    from amadeus.personality.profiles import complete_player_profile
-
-    profile = profiles_pb2.PlayerProfile()
-    profile.CopyFrom(voice.personality.player_profile)
-    if given is not None:
-        profile.MergeFrom(given)
-    return complete_player_profile(profile)
 
 
 def _load(sound: str | Path | np.ndarray, spec: AudioSpec) -> np.ndarray:

@@ -22,7 +22,7 @@ def range_notices(notes: Sequence[Note], style: Style, shift: float) -> list[str
     )
     if not outside.any():
         return []
-    octaves = _best_octaves(pitches, style)
+    octaves = _best_octaves(pitches, low, high)
     advice = (
         f"; pitch_shift_semitones={shift + 12 * octaves:+g} would suit it better"
         if octaves
@@ -35,13 +35,13 @@ def range_notices(notes: Sequence[Note], style: Style, shift: float) -> list[str
     ]
 
 
-def _best_octaves(pitches: np.ndarray, style: Style) -> int:
+def _best_octaves(pitches: np.ndarray, low: float, high: float) -> int:
     """How many octaves up bring most notes inside; the fewest that do."""
 
     def outside(octaves: int) -> tuple[int, int]:
         moved = pitches + 12 * octaves
-        below = moved < style.low_midi - RANGE_MARGIN_SEMITONES
-        above = moved > style.high_midi + RANGE_MARGIN_SEMITONES
+        below = moved < low - RANGE_MARGIN_SEMITONES
+        above = moved > high + RANGE_MARGIN_SEMITONES
         return int((below | above).sum()), abs(octaves)
 
     return min(range(-4, 5), key=outside)

@@ -4,22 +4,27 @@ A note ends at its note-off (note-on with velocity 0 is one), at the pedal's rel
 sustain pedal holds it, or where the same key is struck again. A note without an end sounds until
 the file ends. Controllers belong to a channel, whichever track sent them.
 
-Reference: General MIDI Level 1 Developer Guidelines; General MIDI 2, RP-024.
+Reference: General MIDI Level 1 Developer Guidelines; General MIDI 2, RP-024; response to reset all
+controllers, RP-015.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from amadeus.play.gestures import (
+    EXPRESSION_FULL,
+    VOLUME_FULL,
+    fader_db,
+    timbre_unit,
+)
 from amadeus.play.midi_file import TimedMessage
 from amadeus.play.notation import Channel, Note, Steps
 
 HANGING_NOTE_S = 0.5  # a note struck in the file's last instant still gets this long
 PEDAL_DOWN = 64  # CC64 at or above is down
 
-_FADERS = {7: "volume_db", 11: "expression_db"}
-_FULL = {7: 100, 11: 127}  # where a fader is neutral: General MIDI's power-up values
-_SILENT_DB = -120.0
+_FADERS = {7: ("volume_db", VOLUME_FULL), 11: ("expression_db", EXPRESSION_FULL)}
 
 
 class Reading:
@@ -127,8 +132,11 @@ class Reading:
         channel = timed.message.channel
         if control == 1:
             self._change(timed, "modulation_unit", value / 127)
-        elif control in (7, 11):
-            self._change(timed, _FADERS[control], _fader_db(value, _FULL[control]))
+        elif control in _FADERS:
+            name, full = _FADERS[control]
+            self._change(timed, name, fader_db(value, full))
+        elif control == 74:
+            self._change(timed, "timbre_unit", float(timbre_unit(value)))
         elif control == 64:
             self._pedal(timed, is_down=value >= PEDAL_DOWN)
         elif control in (98, 99, 100, 101):
@@ -166,6 +174,7 @@ class Reading:
         self._change(timed, "bend_range_semitones", bend_range[0] + bend_range[1] / 100)
 
     def _reset(self, timed: TimedMessage) -> None:
+        # RP-015 leaves volume and the sound controllers, CC74 among them, as they are.
         for name in ("bend_unit", "modulation_unit", "pressure_unit", "expression_db"):
             self._change(timed, name, 0.0)
         self._parameters.pop(timed.message.channel, None)
@@ -209,11 +218,6 @@ class _Pending:
 def _key(pending: "_Pending") -> tuple[int, int, int]:
     message = pending.timed.message
     return pending.timed.track, message.channel, message.note
-
-
-def _fader_db(value: int, reference: int) -> float:
-    # General MIDI Level 1 Developer Guidelines: gain in dB = 40 log10(value / full).
-    return max(40 * np.log10(value / reference), _SILENT_DB) if value else _SILENT_DB
 
 
 def _channel(changes: dict[str, list[tuple[float, float]]]) -> Channel:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from amadeus.play.notation import Timbre
 from amadeus.v1 import personality_pb2, profiles_pb2
 
 MIN_VELOCITY_RANGE_DB = 6.0  # a practice at one dynamic still answers to velocity
@@ -24,6 +25,18 @@ _MIN_SOFT_DEPTH_DB = 10.0  # and so far below soft ones
 
 # Of a tracker's frames this share lies at either end by mistake, an octave off.
 _PITCH_SLIP_SHARE = 0.01
+
+# Knobs that a style has under the same name.
+_TAKEN_OVER = (
+    "attack_scale",
+    "sustain_scale",
+    "loudness_curve",
+    "pressure_scale",
+    "brightness",
+    "timbre_scale",
+    "vibrato_scale",
+    "modulation_depth_cents",
+)
 
 # Features end at -80 dB: the voice has heard nothing below.
 _SILENCE_RANGE_DB = (-120.0, -80.0)
@@ -42,17 +55,24 @@ class Style:
     decay_s: float = 0.1
     decay_depth_db: float = 2.0
     sustain_slope_db_per_s: float = 0.0
+    sustain_scale: float = 1.0  # what decay and fading are divided by
     release_s: float = 0.2  # for 40 dB
     soft_db: float = -25.0  # peak at velocity 1
     loud_db: float = -5.0  # peak at velocity 127
     max_db: float = -5.0  # the loudest the voice has heard
     floor_db: float = -60.0  # the softest pitched sound the voice knows
     silence_db: float = -80.0
+    loudness_curve: float = 1.0  # exponent of the way from soft to loud
+    pressure_scale: float = 1.0
+    brightness: float = 0.0  # in 6 dB an octave
+    timbre_scale: float = 1.0
     vibrato_rate_hz: float = 5.5
     vibrato_depth_cents: float = 0.0
     vibrato_delay_s: float = 0.3
     vibrato_scale: float = 1.0
+    modulation_depth_cents: float = 50.0  # as General MIDI 2 has it
     legato_s: float = 0.06
+    portamento_s: float = 0.0  # 0: a slur takes `legato_s`
     low_midi: float | None = None  # learned pitch range; None: unknown
     high_midi: float | None = None
 
@@ -73,14 +93,40 @@ def settle_style(
     """
     learned = Style(**_levels(statistics), **_manner(statistics))
     low_midi, high_midi = settle_pitch_range(statistics) or (None, None)
+    is_mono = player_profile.voice_mode == profiles_pb2.VOICE_MODE_MONO
+    depth_cents = learned.vibrato_depth_cents + player_profile.vibrato_depth_cents
     return replace(
         learned,
         low_midi=low_midi,
         high_midi=high_midi,
-        attack_scale=player_profile.attack_scale,
+        decay_s=learned.decay_s * player_profile.decay_scale,
         release_s=learned.release_s * player_profile.release_scale,
-        vibrato_scale=player_profile.vibrato_scale,
+        vibrato_rate_hz=player_profile.vibrato_rate_hz or learned.vibrato_rate_hz,
+        vibrato_depth_cents=depth_cents,
+        portamento_s=player_profile.portamento_s if is_mono else 0.0,
+        **{name: getattr(player_profile, name) for name in _TAKEN_OVER},
     )
+
+
+def settle_pitch_offset(player_profile: profiles_pb2.PlayerProfile) -> float:
+    """What a complete profile adds to every pitch, in semitones."""
+    return player_profile.pitch_shift_semitones + player_profile.fine_tuning_cents / 100
+
+
+def settle_timbre(
+    brightness: np.ndarray, player_profile: profiles_pb2.PlayerProfile
+) -> Timbre | None:
+    """Joins the gains of a complete profile to a curve of brightness; None where nothing is bent.
+
+    Args:
+      brightness: What the profile and the controllers say together. Shape [n_frames].
+      player_profile: Complete.
+    """
+    gains_db = player_profile.harmonic_gain_db, player_profile.noise_gain_db
+    if not (any(gains_db) or brightness.any()):
+        return None
+    curves = (*(np.full(brightness.shape, gain) for gain in gains_db), brightness)
+    return Timbre(*(curve.astype(np.float32) for curve in curves))
 
 
 def finite_quantiles(quantiles: Iterable[float]) -> list[float]:
@@ -109,7 +155,15 @@ def settle_silence(statistics: personality_pb2.Statistics) -> float:
 
 def settle_floor(statistics: personality_pb2.Statistics) -> float:
     """Loudness in dB below which the voice is not asked for pitched sound."""
-    return _levels(statistics)["floor_db"]
+    return settle_loudness_range(statistics)[0]
+
+
+def settle_loudness_range(
+    statistics: personality_pb2.Statistics,
+) -> tuple[float, float]:
+    """The softest and the loudest pitched sound that the voice knows, in dB."""
+    levels = _levels(statistics)
+    return levels["floor_db"], levels["max_db"]
 
 
 def _manner(statistics: personality_pb2.Statistics) -> dict[str, float]:

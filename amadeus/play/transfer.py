@@ -3,7 +3,7 @@
   - Pitch moves by whole octaves, so that the notes fall into the range the voice learned.
   - Loudness is mapped by quantiles: the input's softest note frame plays at the softest the voice
     learned, its median at the learned median, and so on between; the map only rises. An input with
-    little dynamics keeps little: its span is at most doubled.
+    little dynamics keeps little: its span is at most doubled. The loudness curve bends what comes out.
   - Background becomes silence, and sound outside notes is pulled down by up to 20 dB.
 
 Conventions: features are centred, controls end their block: frame i + 1 is control i.
@@ -19,12 +19,15 @@ from amadeus.audio import AudioSpec
 from amadeus.errors import ConfigError, RecordingError
 from amadeus.features.types import Features
 from amadeus.features.voicing import voiced_mask
+from amadeus.play.dynamics import curve_loudness
 from amadeus.play.notation import Controls
 from amadeus.play.style import (
     finite_quantiles,
-    settle_floor,
+    settle_loudness_range,
+    settle_pitch_offset,
     settle_pitch_range,
     settle_silence,
+    settle_timbre,
 )
 from amadeus.v1 import personality_pb2, profiles_pb2
 
@@ -58,7 +61,7 @@ def map_features(
     Args:
       features: Of the sound. Shapes [n_frames].
       statistics: What the voice learned from; what is missing leaves the input as it is.
-      player_profile: Complete; its pitch shift and loudness offset apply.
+      player_profile: Complete; what it says of pitch, loudness and timbre applies, not what it says of notes.
       spec: The clock of the features.
       threshold: Confidence below which a frame is unvoiced.
       octave: Octaves to move by, or `auto`.
@@ -75,18 +78,27 @@ def map_features(
     loudness_db = _map_loudness(
         features.loudness_db.astype(np.float64), voiced, statistics, silence_db
     )
+    softest_db, loudest_db = settle_loudness_range(statistics)
+    loudness_db = curve_loudness(
+        loudness_db,
+        softest_db=softest_db,
+        loudest_db=loudest_db,
+        curve=player_profile.loudness_curve,
+    )
     presence = _presence(voiced, spec)
     loudness_db = loudness_db - OUTSIDE_NOTES_DB * (1 - presence)
     loudness_db = _offset(loudness_db, player_profile.loudness_offset_db, silence_db)
-    shift = 12 * octaves + player_profile.pitch_shift_semitones
+    shift = 12 * octaves + settle_pitch_offset(player_profile)
     f0_hz = features.f0_hz * np.exp2(shift / 12)
     f0_hz = np.clip(f0_hz, 1.0, 0.49 * spec.sample_rate)
-    floor_db = np.where(voiced, settle_floor(statistics), silence_db)
+    floor_db = np.where(voiced, softest_db, silence_db)
+    brightness = np.full(len(f0_hz), player_profile.brightness)
     controls = Controls(
-        np.where(voiced, f0_hz, -f0_hz).astype(np.float32)[1:],
-        np.maximum(loudness_db, floor_db).astype(np.float32)[1:],
+        np.where(voiced, f0_hz, -f0_hz).astype(np.float32),
+        np.maximum(loudness_db, floor_db).astype(np.float32),
+        settle_timbre(brightness, player_profile),
     )
-    return Transfer(controls, octaves)
+    return Transfer(controls.cut(slice(1, None)), octaves)
 
 
 def _check_pitch(voiced: np.ndarray, spec: AudioSpec) -> None:

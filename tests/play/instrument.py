@@ -64,7 +64,7 @@ class SineVoice:
     spec: AudioSpec = SPEC
     rendered_frames: int = 0
 
-    def render(self, f0_hz, loudness_db, reverb_mix=1.0):
+    def render(self, f0_hz, loudness_db, reverb_mix=1.0, timbre=None):
         self.rendered_frames += len(f0_hz)
         amplitude = np.where(f0_hz > 0, 10 ** (np.asarray(loudness_db) / 20), 0.0)
         pitch_hz = np.abs(f0_hz).astype(np.float64)

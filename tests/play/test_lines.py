@@ -3,8 +3,16 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amadeus.play.lines import MAX_LINES, allocate_lines
+from amadeus.play.lines import Allocation
+from amadeus.play.lines import allocate_lines as allocate
 from amadeus.play.notation import Note
+
+MAX_LINES = 16
+
+
+def allocate_lines(notes, n_lines_max=MAX_LINES) -> Allocation:
+    return allocate(notes, n_lines_max=n_lines_max)
+
 
 NOTES = st.lists(
     st.builds(

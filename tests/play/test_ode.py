@@ -19,7 +19,7 @@ def test_the_committed_tune_is_what_the_script_writes(tmp_path):
 def test_the_tune_shows_what_a_voice_can_do():
     score = read_score(EXAMPLES / "ode.mid")
     assert 20 < score.duration_s < 25
-    assert len(allocate_lines(score.notes).lines) == 1
+    assert len(allocate_lines(score.notes, n_lines_max=16).lines) == 1
     assert {n.pitch_midi for n in score.notes} <= set(range(36, 73))  # C2 to C5
     velocities = [n.velocity for n in score.notes]
     assert max(velocities) - min(velocities) > 40

@@ -192,8 +192,8 @@ class BrokenVoice(SineVoice):
 
     flaw: str = "nan"
 
-    def render(self, f0_hz, loudness_db, reverb_mix=1.0):
-        audio = super().render(f0_hz, loudness_db, reverb_mix)
+    def render(self, f0_hz, loudness_db, reverb_mix=1.0, timbre=None):
+        audio = super().render(f0_hz, loudness_db, reverb_mix, timbre)
         if self.flaw == "short":
             return audio[:-1]
         audio[len(audio) // 2] = np.nan
