@@ -43,6 +43,11 @@ class Voice(Protocol):
         """What the voice learned, and how it is played."""
         ...
 
+    @property
+    def can_bend(self) -> bool:
+        """Whether it takes a timbre."""
+        ...
+
     def render(
         self,
         f0_hz: np.ndarray,
@@ -177,6 +182,9 @@ def _perform(
     profile: profiles_pb2.PlayerProfile,
     notices: list[str],
 ) -> Performance:
+    if not voice.can_bend and _is_coloured_by_score(lines, profile):
+        lines = [line._replace(timbre=None) for line in lines]
+        notices = [*notices, "CC 74 is left out, for this voice was made before that."]
     audio = _mix(voice, lines, reverb_mix=profile.reverb_mix)
     audio *= 10 ** (profile.output_gain_db / 20)
     _fade_end(audio, voice.spec)
@@ -187,6 +195,14 @@ def _perform(
             f"the whole is turned down by {reduction_db:.1f} dB so that its peak stays at {PEAK_CEILING_DB:g} dBFS.",
         ]
     return Performance(audio, voice.spec.sample_rate, notices)
+
+
+def _is_coloured_by_score(
+    lines: list[Controls], profile: profiles_pb2.PlayerProfile
+) -> bool:
+    """Whether nobody asks for another timbre but the controllers of a score."""
+    asked = profile.harmonic_gain_db or profile.noise_gain_db or profile.brightness
+    return not asked and any(line.timbre for line in lines)
 
 
 def _mix(voice: Voice, lines: list[Controls], *, reverb_mix: float) -> np.ndarray:

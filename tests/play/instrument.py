@@ -1,5 +1,7 @@
 """A real instrument made of numpy: a sine whose level is its loudness, with one echo as reverb.
 
+Of a timbre it plays the gain of the harmonic part, and remembers the rest.
+
 It obeys the protocol of a voice, so what `amadeus.play` makes can be heard and measured without a
 network: a control of -20 dB sounds at an amplitude of -20 dBFS.
 """
@@ -63,10 +65,15 @@ class SineVoice:
     personality: personality_pb2.Personality = field(default_factory=make_personality)
     spec: AudioSpec = SPEC
     rendered_frames: int = 0
+    can_bend: bool = True
+    timbres: list = field(default_factory=list)
 
     def render(self, f0_hz, loudness_db, reverb_mix=1.0, timbre=None):
         self.rendered_frames += len(f0_hz)
         amplitude = np.where(f0_hz > 0, 10 ** (np.asarray(loudness_db) / 20), 0.0)
+        self.timbres.append(timbre)
+        if timbre is not None:
+            amplitude = amplitude * 10 ** (timbre.harmonic_gain_db / 20)
         pitch_hz = np.abs(f0_hz).astype(np.float64)
         phase = 2 * np.pi * np.cumsum(self._ramp(pitch_hz, pitch_hz[0]))
         dry = np.sin(phase / self.spec.sample_rate) * self._ramp(amplitude, 0.0)

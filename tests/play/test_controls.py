@@ -4,54 +4,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from amadeus.personality import profiles
-from amadeus.play.controls import LEVEL_VARIATION_DB, play_score
-from amadeus.play.notation import Channel, Note, Score, Steps
+from amadeus.play.controls import LEVEL_VARIATION_DB
+from amadeus.play.notation import Channel, Note
 from amadeus.v1 import personality_pb2
 from tests.play.instrument import SPEC, learned
+from tests.play.playing import (
+    STRAIGHT,
+    cents,
+    frames,
+    level_at,
+    play,
+    play_line,
+    steps,
+)
 
-STRAIGHT = learned(vibrato_rate_hz=0)  # no vibrato, so that pitch can be read exactly
 SILENCE_DB = -80.0
 FIRM = Note(0.0, 1.0, 60, 100)
-
-
-def profile(**player):
-    complete = profiles.complete_player_profile()
-    for name, value in player.items():
-        setattr(complete, name, value)
-    return complete
-
-
-def play(*notes, statistics=STRAIGHT, channels=None, seed=0, **player):
-    return play_score(
-        Score(notes, channels or {}),
-        statistics=statistics,
-        player_profile=profile(**player),
-        spec=SPEC,
-        seed=seed,
-    )
-
-
-def play_line(*notes, **options):
-    (line,) = play(*notes, **options).lines
-    return line
-
-
-def steps(*changes, initial=0.0):
-    times_s, values = zip(*changes, strict=True)
-    return Steps(np.array(times_s), np.array(values, float), initial)
-
-
-def frames(start_s, end_s):
-    """Controls that say what sounds from `start_s` to before `end_s`."""
-    return slice(
-        round(start_s * SPEC.frame_rate) - 1 if start_s else 0,
-        round(end_s * SPEC.frame_rate) - 1,
-    )
-
-
-def cents(f0_hz, pitch_midi, a4_hz=440.0):
-    return 1200 * np.log2(f0_hz / (a4_hz * 2 ** ((pitch_midi - 69) / 12)))
 
 
 # Time
@@ -187,10 +155,6 @@ def test_the_modulation_wheel_adds_vibrato_at_once():
 
 
 # Loudness
-
-
-def level_at(line, time_s):
-    return float(line.loudness_db[round(time_s * SPEC.frame_rate) - 1])
 
 
 def test_harder_is_louder_at_every_velocity():
