@@ -81,6 +81,11 @@ class Voice:
         voice._module = loaded
         return voice
 
+    @property
+    def can_bend(self) -> bool:
+        """Whether gains and brightness can be played; voices of before cannot."""
+        return self._render_bent is not None
+
     def render(
         self,
         f0_hz: np.ndarray,

@@ -271,6 +271,8 @@ def test_a_voice_of_before_the_frame_and_reverb_signatures_still_plays(voice, ge
     assert_allclose(old.perform(*frame).audio, voice.perform(*frame).audio, atol=1e-6)
     with pytest.raises(VoiceError, match="before reverb could be played in blocks"):
         old.reverberate(np.zeros(HOP))
+    assert voice.can_bend
+    assert not old.can_bend
     for play in (old.perform, old.render):
         with pytest.raises(VoiceError, match="before gains and brightness"):
             play(*frame, timbre=bent(frame[0]))
