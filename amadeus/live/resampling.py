@@ -1,14 +1,16 @@
 """Changing the rate of a sound as it is played, with a delay short enough to play with.
 
 A polyphase filter: each output sample is a window of input samples times the taps of its phase. Libraries that
-resample streams hold back tens of milliseconds at these rates; this one holds back half a window, 1 ms at 16 kHz.
+resample streams hold back tens of milliseconds at these rates; this one holds back half a window, 1.5 ms at 16 kHz.
 """
 
 import math
 
 import numpy as np
 
-HALF_TAPS = 16  # input samples on either side of an output sample, at the lower of both rates
+HALF_TAPS = (
+    24  # input samples on either side of an output sample, at the lower of both rates
+)
 STOPBAND_DB = 80.0
 
 _EDGE = 0.9  # of the lower Nyquist frequency: where the passband ends

@@ -33,6 +33,7 @@ class Room:
         self._before = np.zeros(n, np.float32)  # of earlier blocks, over this one
         self._overhang = np.zeros(n, np.float32)  # of the block before, over this one
         self._n_rest = 0  # samples until all has rung out
+        self._mix: float | None = None  # as it was last
         self.n_taps = len(impulse_response)
 
     @property
@@ -56,7 +57,14 @@ class Room:
             n_now = min(self._n - self._n_filled, len(audio) - first)
             wet[first : first + n_now] = self._convolve(audio[first : first + n_now])
             first += n_now
-        return audio + np.float32(mix) * wet
+        return audio + self._ramp(mix, len(audio)) * wet
+
+    def _ramp(self, mix: float, n_samples: int) -> np.ndarray:
+        """A mix that is turned goes there over the block, so that nothing clicks."""
+        before, self._mix = mix if self._mix is None else self._mix, mix
+        if before == mix:
+            return np.float32(mix)
+        return np.linspace(before, mix, n_samples + 1, dtype=np.float32)[1:]
 
     def _convolve(self, audio: np.ndarray) -> np.ndarray:
         begin, end = self._n_filled, self._n_filled + len(audio)
