@@ -7,6 +7,7 @@
     ├── HomeError                    the home folder: rights, space, locks
     │   └── NotHeldError             it holds no such deu or generation
     ├── VoiceError                   a personality that is missing, damaged or foreign
+    │   └── BundleError              a `.deu` bundle that must not be played
     └── PracticeError                a practice that had to stop
 
 Each message says what was given, what is needed and what to do next, in one sentence. The
@@ -40,6 +41,10 @@ class NotHeldError(HomeError):
 
 class VoiceError(AmadeusError):
     """A personality is missing, damaged or foreign."""
+
+
+class BundleError(VoiceError):
+    """A `.deu` bundle is damaged, foreign or dangerous."""
 
 
 class PracticeError(AmadeusError):
