@@ -138,6 +138,13 @@ def test_faders_are_neutral_at_their_power_up_value(read):
     assert channel.expression_db.at(np.array([0.1])) == 0
 
 
+def test_cc_74_is_read_around_its_middle_and_outlasts_a_reset(read):
+    turned = [control(b, 74, v) for b, v in ((0, 0), (1, 64), (2, 96), (3, 127))]
+    channel = read([*turned, control(3.5, 121, 0), note(0, 4, 60)]).channels[0]
+    units = channel.timbre_unit.at(np.array([0, 0.5, 1, 1.5, 1.8]))
+    assert_allclose(units, [-1, 0, 32 / 63, 1, 1])
+
+
 def test_controllers_reach_their_channel_from_any_track(read):
     score = read([bend(0, 4096, channel=2)], [note(0, 1, 60, channel=2)])
     assert score.channels[2].bend_unit.at(np.array([0.1])) == 0.5

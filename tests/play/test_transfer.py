@@ -146,6 +146,26 @@ def test_the_loudness_knob_moves_notes_and_leaves_silence():
     assert (raised.loudness_db[:90] == SILENCE_DB).all()
 
 
+@pytest.mark.parametrize("curve", [0.5, 2.0])
+def test_the_loudness_curve_bends_notes_between_the_softest_and_the_loudest(curve):
+    floor_db, top_db = -59.6, -20.0  # of `learned`
+    _, usual = played(transfer(tune()).controls)
+    bent = transfer(tune(), loudness_curve=curve).controls
+    way = np.clip((usual - floor_db) / (top_db - floor_db), 0, 1)
+    expected = floor_db + (top_db - floor_db) * way**curve
+    assert_allclose(played(bent)[1], expected, atol=1e-2)
+    assert (bent.loudness_db[:90] == SILENCE_DB).all()
+
+
+def test_fine_tuning_and_timbre_apply_to_another_sound_too():
+    plain = transfer(tune()).controls
+    moved = transfer(tune(), fine_tuning_cents=50, brightness=1, noise_gain_db=-6)
+    assert_allclose(moved.controls.f0_hz / plain.f0_hz, 2 ** (50 / 1200), rtol=1e-6)
+    assert plain.timbre is None
+    for curve, value in zip(moved.controls.timbre, (0, -6, 1), strict=True):
+        assert_array_equal(curve, np.full(400, value, np.float32))
+
+
 def test_a_voice_that_learned_nothing_leaves_the_input_as_it_is():
     features = tune()
     result = transfer(features, personality_pb2.Statistics())
