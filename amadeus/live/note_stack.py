@@ -17,6 +17,7 @@ from amadeus.live.events import (
     NoteStarted,
     NoteSustained,
 )
+from amadeus.play.mono import lead_rank
 from amadeus.v1 import profiles_pb2
 
 _N_CHANNELS = 16
@@ -80,12 +81,10 @@ class NoteStack:
         return [slur]
 
     def _first(self) -> NoteStarted:
-        latest_first = reversed(self._down.values())
-        if self.priority == profiles_pb2.NOTE_PRIORITY_LOW:
-            return min(latest_first, key=lambda note: note.key)
-        if self.priority == profiles_pb2.NOTE_PRIORITY_HIGH:
-            return max(latest_first, key=lambda note: note.key)
-        return next(latest_first)
+        return min(
+            self._down.values(),
+            key=lambda note: lead_rank(note.key, note.note_id, self.priority),
+        )
 
 
 class NoteStacks:
@@ -130,8 +129,8 @@ class NoteStacks:
             case NoteEnded() if event.note_id in self._stack_of:
                 return self._stack_of.pop(event.note_id).end(event)
             case NoteSustained():
-                stack = self._stack_of.get(event.note_id)
-                return stack.sustain(event) if stack else []
+                holder = self._stack_of.get(event.note_id)
+                return holder.sustain(event) if holder else []
             case ModeChanged():
                 for channel in event.channels:
                     self._is_mono[channel] = event.is_mono

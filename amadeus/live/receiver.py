@@ -26,7 +26,6 @@ References: MIDI 1.0 Detailed Specification 4.2; M1-100-UM, MIDI Polyphonic Expr
 Reset All Controllers; RP-018, Response to Data Increment and Decrement.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -35,23 +34,18 @@ from amadeus.live.events import Event, Ignored
 from amadeus.live.keyboard import UNKNOWN_VELOCITY, Keyboard
 from amadeus.live.midi_bytes import SYSTEM_RESET, Messages, read_messages
 from amadeus.live.zones import ZoneLayout
+from amadeus.play.gestures import EXPRESSION_FULL, VOLUME_FULL, fader_db, timbre_unit
 from amadeus.v1 import profiles_pb2
 
 PEDAL_DOWN = 64  # at or above
 
 _BEND_RANGE = (0, 0)  # registered parameters as (MSB, LSB)
 _MPE_CONFIGURATION = (0, 6)
-_SILENT_DB = -120.0
 
-
-def fader_db(value: int, full: int) -> float:
-    """Gain of a fader (CC 7, CC 11) in dB, at least -120, as General MIDI's developer guidelines have it."""
-    return max(40 * math.log10(value / full), _SILENT_DB) if value else _SILENT_DB
-
-
-_VOLUME_DB = [fader_db(value, 100) for value in range(128)]
-_EXPRESSION_DB = [fader_db(value, 127) for value in range(128)]
-_TIMBRE_UNIT = [(v - 64) / (64 if v < 64 else 63) for v in range(128)]
+# What a value of 0 to 127 means, as it does offline.
+_VOLUME_DB = [float(fader_db(value, VOLUME_FULL)) for value in range(128)]
+_EXPRESSION_DB = [float(fader_db(value, EXPRESSION_FULL)) for value in range(128)]
+_TIMBRE_UNIT = [float(timbre_unit(value)) for value in range(128)]
 
 
 class Receiver:
