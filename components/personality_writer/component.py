@@ -19,7 +19,11 @@ from components.personality_writer.executor import (
     STATISTICS_KEY,
 )
 
-SOURCES = ("components.personality_writer", "amadeus.personality.content")
+SOURCES = (
+    "components.personality_writer",
+    "amadeus.personality.content",
+    "amadeus.personality.generations",
+)
 
 
 class PersonalityWriterSpec(types.ComponentSpec):

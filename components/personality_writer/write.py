@@ -6,8 +6,8 @@ from pathlib import Path
 from tfx import types
 
 from amadeus.personality import content
+from amadeus.personality.generations import mlmd_uuid
 from amadeus.v1 import personality_pb2
-from components.pusher.push import mlmd_uuid
 
 METRIC_PREFIX = "metric_"
 

@@ -21,7 +21,11 @@ from components.pusher.executor import (
     PUSHED_MODEL_KEY,
 )
 
-SOURCES = ("components.pusher", "amadeus.personality.content")
+SOURCES = (
+    "components.pusher",
+    "amadeus.personality.content",
+    "amadeus.personality.generations",
+)
 
 
 class PusherSpec(types.ComponentSpec):

@@ -1,11 +1,12 @@
-import itertools
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from amadeus.errors import HomeError
-from amadeus.personality import content
+from amadeus.personality import content, generations
 from amadeus.v1 import personality_pb2
 from components.pusher import push
 
@@ -92,13 +93,27 @@ def test_the_same_voice_is_not_pushed_twice(model, tmp_path):
 
 def test_what_a_killed_push_left_is_removed(model, tmp_path):
     voices = tmp_path / "voices"
-    dead = next(
-        pid for pid in itertools.count(400_000) if not os.path.exists(f"/proc/{pid}")
+    (voices / ".staging-1-dead" / "variables").mkdir(parents=True)
+    with generations.staged(voices) as alive:
+        push.push(model, voices, personality("sha256:a"))
+        assert names(voices) == [alive.name, "1"]
+    assert names(voices) == ["1"]
+
+
+def test_what_is_being_prepared_goes_with_the_process_that_was_killed(model, tmp_path):
+    voices = tmp_path / "voices"
+    program = (
+        "import pathlib, signal; from amadeus.personality import generations\n"
+        f"with generations.staged(pathlib.Path({str(voices)!r})):\n"
+        "    print('there', flush=True); signal.pause()"
     )
-    (voices / f".staging-{dead}" / "variables").mkdir(parents=True)
-    (voices / f".staging-{os.getppid()}").mkdir()  # of a process that lives
-    push.push(model, voices, personality("sha256:a"))
-    assert names(voices) == [f".staging-{os.getppid()}", "1"]
+    with subprocess.Popen([sys.executable, "-c", program], stdout=-1) as child:
+        child.stdout.readline()
+        push.push(model, voices, personality("sha256:a"))
+        assert len(names(voices)) == 2  # the child's, and the voice
+        child.kill()
+    push.push(model, voices, personality("sha256:b"))
+    assert names(voices) == ["1", "2"]
 
 
 def test_pushes_at_once_get_numbers_of_their_own(model, tmp_path, monkeypatch):
@@ -106,7 +121,7 @@ def test_pushes_at_once_get_numbers_of_their_own(model, tmp_path, monkeypatch):
     voices.mkdir()
     (voices / ".rival").mkdir()
     taken = []
-    rename = push._rename_to_new
+    rename = generations._rename_to_new
 
     def rival_takes_it_first(staging, target):
         if not taken:
@@ -115,7 +130,7 @@ def test_pushes_at_once_get_numbers_of_their_own(model, tmp_path, monkeypatch):
             taken.append(target.name)
         return rename(staging, target)
 
-    monkeypatch.setattr(push, "_rename_to_new", rival_takes_it_first)
+    monkeypatch.setattr(generations, "_rename_to_new", rival_takes_it_first)
     pushed = push.push(model, voices, personality("sha256:a"))
     assert pushed.path.name == "2"
     assert pushed.personality.generation == 2
