@@ -5,6 +5,7 @@ call?), `CallLimit` (is there room for one more?). Each answers with a status th
 passes all of them: whoever balances load has no token and must hear from a studio that is full.
 """
 
+import asyncio
 import hmac
 import ssl
 from collections.abc import Awaitable, Callable
@@ -30,6 +31,9 @@ Continuation = Callable[
     [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler | None]
 ]
 
+# On the wire a status ends a call of any kind alike.
+_ANY = grpc.stream_stream_rpc_method_handler(lambda _requests, _context: None)
+
 
 class Doorkeeper(grpc.aio.ServerInterceptor):
     """Lets a call in or refuses it before any of it is read; a base of those below."""
@@ -43,12 +47,15 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
         continuation: Continuation,
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler | None:
-        """Asks `refuse` for every call but those of the health service."""
+        """Asks `refuse` for every call but those of the health service.
+
+        Methods that do not exist, or not yet, are refused alike.
+        """
         handler = await continuation(handler_call_details)
-        if handler is None or handler_call_details.method.startswith(HEALTH_PREFIX):
+        if handler_call_details.method.startswith(HEALTH_PREFIX):
             return handler
         error = self.refuse(handler_call_details)
-        return handler if error is None else refusal(handler, error)
+        return handler if error is None else refusal(handler or _ANY, error)
 
 
 class Gate(Doorkeeper):
@@ -104,11 +111,21 @@ class TokenCheck(Doorkeeper):
 
 
 class CallLimit(grpc.aio.ServerInterceptor):
-    """Keeps so many calls open at once over all clients, and refuses those beyond."""
+    """Keeps so many calls open at once over all clients, and refuses those beyond.
+
+    Attributes:
+      n_open: Calls open now.
+    """
 
     def __init__(self, max_calls: int) -> None:
         self._max_calls = max_calls
-        self._open = 0
+        self.n_open = 0
+        self._none = asyncio.Event()
+        self._none.set()
+
+    async def wait_until_none(self) -> None:
+        """Waits until no call is open."""
+        await self._none.wait()
 
     async def intercept_service(
         self,
@@ -122,15 +139,19 @@ class CallLimit(grpc.aio.ServerInterceptor):
         behaviour, full = behaviour_of(handler), refusal(handler, self._full())
 
         async def counted(request: Any, context: grpc.aio.ServicerContext) -> Any:
-            if self._open >= self._max_calls:
+            if self.n_open >= self._max_calls:
                 return await behaviour_of(full)(request, context)
-            self._open += 1
+            self._count(+1)
             try:
                 return await run(behaviour, request, context)
             finally:
-                self._open -= 1
+                self._count(-1)
 
         return rebuilt(handler, counted)
+
+    def _count(self, change: int) -> None:
+        self.n_open += change
+        (self._none.clear if self.n_open else self._none.set)()
 
     def _full(self) -> StatusError:
         return StatusError(

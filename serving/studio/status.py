@@ -11,6 +11,7 @@ Servicers raise; `StatusInterceptor` is the one place that turns what was raised
 A reason travels as `google.rpc.ErrorInfo` of the domain `amadeus` in the status details (AIP-193).
 """
 
+import asyncio
 import contextlib
 import errno
 import inspect
@@ -54,6 +55,8 @@ _PASSED_ON = {
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
+
+_NOT_IMPLEMENTED = "Method not implemented!"  # says generated code
 
 _log = logging.getLogger(__name__)
 
@@ -114,6 +117,11 @@ def explain(error: BaseException) -> StatusError:
         )
     if isinstance(error, grpc.RpcError) and (passed_on := _pass_on(error)):
         return passed_on
+    if isinstance(error, NotImplementedError) and str(error) == _NOT_IMPLEMENTED:
+        return StatusError(
+            grpc.StatusCode.UNIMPLEMENTED,
+            "this studio does not know that method: ask one of a newer version.",
+        )
     return _fault(error)
 
 
@@ -160,6 +168,8 @@ class StatusInterceptor(grpc.aio.ServerInterceptor):
             except grpc.aio.AbortError:  # the servicer has said the status itself
                 raise
             except Exception as error:
+                if _is_gone(context, error):
+                    raise asyncio.CancelledError from error
                 _log.debug("%s: %s", name, error)
                 await abort(context, error)
 
@@ -208,6 +218,11 @@ async def run(
 
 def _code_of(error: errors.AmadeusError) -> grpc.StatusCode:
     return next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
+
+
+def _is_gone(context: grpc.aio.ServicerContext, error: Exception) -> bool:
+    # A client that hangs up in the middle of a write is no fault, and nobody is left to tell.
+    return isinstance(error, grpc.aio.InternalError) or context.cancelled()
 
 
 def _pass_on(error: grpc.RpcError) -> StatusError | None:
