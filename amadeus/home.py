@@ -8,7 +8,7 @@
       deus/<deu>/practices/<practice>/   request.json, journal.jsonl, log.txt, tensorboard/
       deus/<deu>/pipeline/      TFX pipeline root: artifacts and checkpoints of this deu
       sessions/<session>/       a practice session of a studio, from its upload on: session.json, state.json, parts/
-      recordings/<sha256>.<suffix>       what was sent to a studio, each recording once
+      recordings/<sha256>       what was sent to a studio, each recording once
 
 A studio's session lies beside the deus until its turn comes; then it makes an ordinary practice in the folder of its
 deu, a new one each time it is taken up again, so that whoever reads practices need not know of studios. All of it is

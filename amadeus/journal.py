@@ -7,7 +7,7 @@ come late, leave and come back: the journal is the whole story.
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -86,12 +86,17 @@ class JournalReader:
             return []
         self._position += len(written)
         *lines, self._rest = (self._rest + written).split(b"\n")
-        return [
-            json_format.Parse(
-                line, practice_pb2.PracticeEvent(), ignore_unknown_fields=True
-            )
-            for line in lines
-        ]
+        return read_events(lines)
+
+
+def read_events(lines: Iterable[bytes]) -> list[practice_pb2.PracticeEvent]:
+    """Reads whole lines of a journal."""
+    return [
+        json_format.Parse(
+            line, practice_pb2.PracticeEvent(), ignore_unknown_fields=True
+        )
+        for line in lines
+    ]
 
 
 def follow_journal(

@@ -66,7 +66,7 @@ def imitate(
     )
     with deu.locked():
         pass  # refuses at once; the worker holds the lock for as long as it runs
-    _check_space(deu)
+    check_space(deu)
     from amadeus.audio.recordings import find_recordings
 
     paths = [path.resolve() for path in find_recordings(recordings)]
@@ -142,18 +142,23 @@ def write_request(
     return practice_path
 
 
-def _new_practice_id() -> str:
-    # In UTC, so that practices sort by time wherever the ama travels.
-    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+def check_space(deu: Deu) -> None:
+    """Refuses a practice that would fill the disk.
 
-
-def _check_space(deu: Deu) -> None:
+    Raises:
+      HomeError: Too little is free.
+    """
     free = shutil.disk_usage(deu.path).free
     if free < MIN_FREE_BYTES:
         raise HomeError(
             f"only {free / 1e6:.0f} MB are free in {deu.path}, and a practice needs {MIN_FREE_BYTES / 1e6:.0f} MB: "
             "free some space, or choose another home with AMADEUS_HOME."
         )
+
+
+def _new_practice_id() -> str:
+    # In UTC, so that practices sort by time wherever the ama travels.
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
 
 
 def _listen_first(paths: Sequence[Path], profile: "LearnerProfile") -> None:
