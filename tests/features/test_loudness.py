@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from amadeus.audio import AudioSpec
 from amadeus.errors import ConfigError
 from amadeus.features import loudness
 from amadeus.features.loudness import (
+    LoudnessStream,
     compute_loudness,
     compute_power,
     measure_loudness,
@@ -166,3 +167,52 @@ def test_a_profile_chooses_the_measure(rng):
         assert_allclose(chosen, expected)
     with pytest.raises(ConfigError, match="choose a or none"):
         measure_loudness(audio, spec=spec, weighting=99)
+
+
+WEIGHTINGS = [
+    profiles_pb2.LOUDNESS_WEIGHTING_A,
+    profiles_pb2.LOUDNESS_WEIGHTING_NONE,
+]
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize(("sample_rate", "frame_rate"), [*RATES, (16_000, 25)])
+@pytest.mark.parametrize("block_size", [1, 61, 480, 9_000])
+def test_streaming_equals_offline_to_the_last_bit(
+    rng, weighting, sample_rate, frame_rate, block_size
+):
+    spec = AudioSpec(sample_rate=sample_rate, frame_rate=frame_rate)
+    audio = rng.normal(0, 0.1, 4_321).astype(np.float32)
+    stream = LoudnessStream(spec=spec, weighting=weighting)
+    measured = [
+        stream.push(audio[start : start + block_size])
+        for start in range(0, len(audio), block_size)
+    ]
+    streamed = np.concatenate([*measured, stream.finish()])
+    whole = measure_loudness(audio, spec=spec, weighting=weighting)
+    assert_array_equal(streamed, whole)
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("frame_rate", [25, 100])
+def test_a_frame_is_answered_when_its_latency_has_passed_and_not_before(
+    rng, weighting, frame_rate
+):
+    spec = AudioSpec(sample_rate=16_000, frame_rate=frame_rate)
+    stream = LoudnessStream(spec=spec, weighting=weighting)
+    audio = rng.normal(0, 0.1, 3 * spec.hop_size + stream.latency_samples)
+    assert len(stream.push(audio[:-1])) == 3
+    assert len(stream.push(audio[-1:])) == 1
+
+
+def test_nothing_pushed_is_one_frame_of_silence():
+    spec = AudioSpec(sample_rate=16_000, frame_rate=100)
+    for weighting in WEIGHTINGS:
+        stream = LoudnessStream(spec=spec, weighting=weighting)
+        assert_array_equal(stream.finish(), [-80.0])
+
+
+def test_a_stream_of_an_unknown_measure_is_refused():
+    spec = AudioSpec(sample_rate=16_000, frame_rate=100)
+    with pytest.raises(ConfigError, match="choose a or none"):
+        LoudnessStream(spec=spec, weighting=99)
