@@ -1,17 +1,18 @@
-"""`amadeus deu`: create, list, show, export and remove deus."""
+"""`amadeus deu`: create, list, show, export, import and remove deus."""
 
 import sys
 
 import click
 
 from amadeus.cli.export import export
+from amadeus.cli.import_bundle import import_
 from amadeus.errors import HomeError
 from amadeus.home import Home
 
 
 @click.group()
 def deu() -> None:
-    """Create, list, show, export and remove deus."""
+    """Create, list, show, export, import and remove deus."""
 
 
 @deu.command()
@@ -53,6 +54,7 @@ def show(home: Home, name: str) -> None:
 
 
 deu.add_command(export)
+deu.add_command(import_)
 
 
 @deu.command()

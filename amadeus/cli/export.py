@@ -1,4 +1,4 @@
-"""`amadeus deu export`: a voice in the formats of other programs."""
+"""`amadeus deu export`: a voice as a file that travels, or in the formats of other programs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,26 +18,27 @@ if TYPE_CHECKING:
 
 # \b keeps click from filling the lines
 _HELP = (
-    "Write a voice of the deu NAME for another program.\n\n\b\nFormats:\n"
+    "Write a voice of the deu NAME to FILE, to travel or for another program.\n\n\b\nFormats:\n"
     + "\n".join(f"  {form.name:<12} {form.summary}" for form in formats.FORMATS)
 )
 
 
 @click.command(help=_HELP)
 @click.argument("name")
+@click.argument("file", required=False)
 @click.option(
     "--format",
     "format_name",
     metavar="FORMAT",
-    required=True,  # until a voice has a file of its own, which would be the default
+    default=formats.DEU.name,
+    show_default=True,
     help="One of those above.",
 )
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
-    required=True,
-    help="The file to write, or the folder for saved_model.",
+    help="FILE said otherwise: the file to write, or the folder for saved_model.",
 )
 @click.option(
     "--generation", type=int, metavar="N", help="Which voice. Default: the current one."
@@ -53,8 +54,9 @@ _HELP = (
 def export(
     home: Home,
     name: str,
+    file: str | None,
     format_name: str,
-    output: str,
+    output: str | None,
     generation: int | None,
     rate: int | None,
     force: bool,
@@ -62,11 +64,28 @@ def export(
     """Writes a voice; what the ama reads is in `_HELP`."""
     form = formats.find(format_name)
     _check_rate(rate, form)
+    place = _choose_place(file, output, name, form)
     voice_path = find_voice(home.deu(name), generation)
-    path = _check_place(output, form, home, force=force)
+    path = _check_place(place, form, home, force=force)
     with stderr_kept_back():
         _EXPORTERS[form.name](voice_path, path, rate)
     print(f"{path}: deu {name}, generation {voice_path.name}, {_say_size(path)}")
+
+
+def _choose_place(
+    file: str | None, output: str | None, name: str, form: formats.Format
+) -> str:
+    if file is not None and output is not None:
+        raise ConfigError(
+            f"{file} and -o {output} are two places: name the one to write to."
+        )
+    place = file if file is not None else output
+    if place is None:
+        example = f"{name}{form.suffixes[0] if form.suffixes else '/'}"
+        raise ConfigError(
+            f"there is no place to write to: name one, such as `amadeus deu export {name} {example}`."
+        )
+    return place
 
 
 def _check_rate(rate: int | None, form: formats.Format) -> None:
@@ -114,6 +133,12 @@ def _check_folder(path: Path) -> Path:
     return path
 
 
+def _export_deu(voice_path: Path, path: Path, _: int | None) -> None:
+    from amadeus.personality import bundle
+
+    bundle.write_bundle(voice_path, path)
+
+
 def _export_ddsp_vst(voice_path: Path, path: Path, _: int | None) -> None:
     from amadeus.export import plugin
 
@@ -157,6 +182,7 @@ def _read_profile(voice_path: Path) -> "LearnerProfile":
 
 # By functions, because their modules load TensorFlow.
 _EXPORTERS: dict[str, Callable[[Path, Path, int | None], None]] = {
+    formats.DEU.name: _export_deu,
     formats.DDSP_VST.name: _export_ddsp_vst,
     formats.TFLITE.name: _export_tflite,
     formats.SAVED_MODEL.name: _export_saved_model,

@@ -19,6 +19,7 @@ class Format(NamedTuple):
     summary: str
 
 
+DEU = Format("deu", (".deu",), "all of it in one file, for `amadeus deu import`")
 DDSP_VST = Format(
     "ddsp-vst",
     (".tflite",),
@@ -29,7 +30,7 @@ SAVED_MODEL = Format("saved_model", (), "a folder for TensorFlow and TF Serving"
 ONNX = Format("onnx", (".onnx",), "the network, one frame a call")
 WAV_IR = Format("wav-ir", (".wav", ".wave"), "the learned reverb, for a convolver")
 
-FORMATS = (DDSP_VST, TFLITE, SAVED_MODEL, ONNX, WAV_IR)
+FORMATS = (DEU, DDSP_VST, TFLITE, SAVED_MODEL, ONNX, WAV_IR)
 
 
 def find(name: str) -> Format:

@@ -15,12 +15,12 @@ from ml_metadata.proto import metadata_store_pb2
 
 from amadeus.home import Deu, Home
 from amadeus.lineage.store import (
+    IMPORTED_PROPERTY,
+    METRIC_PREFIX,
     Mode,
     find_personalities,
     open_store,
 )
-
-METRIC_PREFIX = "metric_"
 
 _RUN_CONTEXT = "pipeline_run"
 _NODE_CONTEXT = "node"
@@ -81,6 +81,7 @@ class GenerationRecord:
       metrics: Held-out metrics by name.
       takes: What it learned from.
       executions: The run that recorded it, in order.
+      is_imported: Whether it was made elsewhere; then `created_ms` is when it came.
     """
 
     generation: int
@@ -93,6 +94,7 @@ class GenerationRecord:
     metrics: dict[str, float] = field(default_factory=dict)
     takes: tuple[TakeRecord, ...] = ()
     executions: tuple[ExecutionRecord, ...] = ()
+    is_imported: bool = False
 
 
 def lineage_of(home: Home, deu: Deu) -> list[GenerationRecord]:
@@ -137,6 +139,7 @@ def _record(
         },
         takes=_takes(ancestors),
         executions=tuple(_executions(store, personality)),
+        is_imported=bool(properties[IMPORTED_PROPERTY].int_value),
     )
 
 

@@ -11,21 +11,23 @@ from amadeus.errors import HomeError
 from amadeus.home import Deu, Home
 
 PERSONALITY_TYPE = "amadeus.Personality"
+METRIC_PREFIX = "metric_"
+IMPORTED_PROPERTY = "imported"  # 1 for what was not made in this home
 
 Mode = metadata_store_pb2.SqliteMetadataSourceConfig.ConnectionMode
 
 
 def open_store(home: Home, *, mode: int) -> ml_metadata.MetadataStore | None:
-    """Opens the metadata of a home; None where no practice has written any yet.
+    """Opens the metadata of a home; None where nothing has written any yet.
 
     Args:
       home: The home.
-      mode: How to open it, one of `Mode`.
+      mode: How to open it, one of `Mode`; with READWRITE_OPENCREATE it is made where there is none.
 
     Raises:
       HomeError: It cannot be read.
     """
-    if not home.metadata_path.exists():
+    if mode != Mode.READWRITE_OPENCREATE and not home.metadata_path.exists():
         return None
     config = metadata_store_pb2.ConnectionConfig()
     config.sqlite.filename_uri = str(home.metadata_path)

@@ -35,7 +35,7 @@ def render_text(home: Home, deu: Deu) -> str:
 def _lines(record: GenerationRecord, is_current: bool) -> Iterator[str]:
     playing = "  (plays now)" if is_current else ""
     yield f"generation {record.generation}  {_short(record.digest)}{playing}"
-    yield f"  born          {_moment(record.created_ms)} in practice {record.practice or 'unknown'}"
+    yield _birth(record)
     yield f"  parent        {_parent(record)}"
     if record.metrics:
         yield f"  metrics       {_metrics(record.metrics)}"
@@ -51,7 +51,16 @@ def _lines(record: GenerationRecord, is_current: bool) -> Iterator[str]:
             yield f"    {execution.component:18}{_cost(execution)}"
 
 
+def _birth(record: GenerationRecord) -> str:
+    moment, practice = _moment(record.created_ms), record.practice or "unknown"
+    if record.is_imported:
+        return f"  imported      {moment}, born elsewhere in practice {practice}"
+    return f"  born          {moment} in practice {practice}"
+
+
 def _parent(record: GenerationRecord) -> str:
+    if record.parent_generation is None and record.parent_digest:
+        return f"{_short(record.parent_digest)}, which is not held here"
     if record.parent_generation is None:
         return "none: it grew from nothing"
     number = f"generation {record.parent_generation}"

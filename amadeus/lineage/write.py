@@ -1,12 +1,35 @@
-"""Writes what TFX does not: which deu a personality belongs to."""
+"""Writes what TFX does not: which deu a personality belongs to, and which ones came from elsewhere."""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import ml_metadata
+from ml_metadata.errors import NotFoundError, StatusError
 from ml_metadata.proto import metadata_store_pb2
 
+from amadeus.errors import HomeError
 from amadeus.home import Deu, Home
-from amadeus.lineage.store import Mode, find_personalities, open_store
+from amadeus.lineage.store import (
+    IMPORTED_PROPERTY,
+    METRIC_PREFIX,
+    PERSONALITY_TYPE,
+    Mode,
+    find_personalities,
+    open_store,
+)
+from amadeus.v1 import personality_pb2
 
 DEU_CONTEXT_TYPE = "amadeus.Deu"
+IMPORT_TYPE = "amadeus.Import"
+
+_ATTEMPTS, _PAUSE_S = (
+    8,
+    0.1,
+)  # a practice that writes at the same moment is done in less
+
+_Event = metadata_store_pb2.Event
 
 
 def attribute(home: Home, deu: Deu) -> int:
@@ -31,6 +54,102 @@ def attribute(home: Home, deu: Deu) -> int:
     ]
     store.put_attributions_and_associations(attributions, [])
     return context_id
+
+
+def record_import(
+    home: Home,
+    deu: Deu,
+    personality: personality_pb2.Personality,
+    voice_path: Path,
+    mlmd_uuid: str,
+) -> None:
+    """Records a personality that came from elsewhere, as PersonalityWriter records one that was made here.
+
+    A parent that this deu has is an input event; any other is kept as a digest. To record it again changes nothing.
+
+    Raises:
+      HomeError: The metadata cannot be written.
+    """
+    try:
+        _persist(lambda: _record(home, deu, personality, voice_path, mlmd_uuid))
+    except (StatusError, RuntimeError) as error:
+        raise HomeError(
+            f"generation {personality.generation} of {deu.name} is held, but its lineage cannot be written to "
+            f"{home.metadata_path} ({error}): give rights and space there."
+        ) from error
+
+
+def _persist(write: Callable[[], None]) -> None:
+    """Writes, again if SQLite was locked by another writer."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            return write()
+        except (StatusError, RuntimeError) as error:
+            if "locked" not in str(error) or attempt == _ATTEMPTS - 1:
+                raise
+            time.sleep(_PAUSE_S * (attempt + 1))
+
+
+def _record(
+    home: Home,
+    deu: Deu,
+    personality: personality_pb2.Personality,
+    voice_path: Path,
+    mlmd_uuid: str,
+) -> None:
+    home.path.mkdir(parents=True, exist_ok=True)
+    store = open_store(home, mode=Mode.READWRITE_OPENCREATE)
+    if any(a.uri == str(voice_path) for a in find_personalities(store, deu)):
+        return
+    artifact = _artifact(store, personality, voice_path, mlmd_uuid)
+    pairs = [(artifact, _Event(type=_Event.OUTPUT))]
+    for known in reversed(find_personalities(store, deu)):
+        digest = known.custom_properties["digest"].string_value
+        if personality.parent_digest and digest == personality.parent_digest:
+            pairs.append((known, _Event(type=_Event.INPUT)))
+            break
+    execution = metadata_store_pb2.Execution(
+        type_id=store.put_execution_type(
+            metadata_store_pb2.ExecutionType(name=IMPORT_TYPE)
+        ),
+        last_known_state=metadata_store_pb2.Execution.COMPLETE,
+    )
+    context = store.get_contexts_by_id([_context(store, deu.name)])
+    store.put_execution(execution, pairs, context)
+
+
+def _artifact(
+    store: ml_metadata.MetadataStore,
+    personality: personality_pb2.Personality,
+    voice_path: Path,
+    mlmd_uuid: str,
+) -> metadata_store_pb2.Artifact:
+    artifact = metadata_store_pb2.Artifact(
+        type_id=_personality_type(store),
+        uri=str(voice_path),
+        state=metadata_store_pb2.Artifact.LIVE,
+    )
+    properties = artifact.custom_properties
+    properties["generation"].int_value = personality.generation
+    properties[IMPORTED_PROPERTY].int_value = 1
+    properties["mlmd_uuid"].string_value = mlmd_uuid
+    for name in ("deu", "digest", "parent_digest", "practice"):
+        properties[name].string_value = getattr(personality, name)
+    for name, metric in personality.metrics.items():
+        if math.isfinite(metric):
+            properties[METRIC_PREFIX + name].double_value = metric
+    return artifact
+
+
+def _personality_type(store: ml_metadata.MetadataStore) -> int:
+    """Finds the type that TFX has registered, or registers it as TFX would."""
+    try:
+        return store.get_artifact_type(PERSONALITY_TYPE).id
+    except NotFoundError:
+        kind = metadata_store_pb2.ArtifactType(
+            name=PERSONALITY_TYPE, base_type=metadata_store_pb2.ArtifactType.MODEL
+        )
+        return store.put_artifact_type(kind)
 
 
 def _context(store: ml_metadata.MetadataStore, name: str) -> int:
