@@ -1,10 +1,11 @@
 """A click group that imports a command only when it is called."""
 
-import importlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import click
+
+from amadeus.cli.rooms import load
 
 
 class LazyCommand(NamedTuple):
@@ -33,7 +34,7 @@ class LazyGroup(click.Group):
         lazy = self._lazy_commands.get(cmd_name)
         if lazy is None:
             return None
-        return getattr(importlib.import_module(lazy.module), lazy.attribute)
+        return getattr(load(lazy.module), lazy.attribute)
 
     def format_commands(
         self, ctx: click.Context, formatter: click.HelpFormatter

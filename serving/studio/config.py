@@ -49,6 +49,7 @@ class StudioConfig:
       max_performances: Performances open at once; None: as many as `PerformLimits` says.
       max_sessions: Practice sessions that are not over; None: as `PracticeLimits` says.
       max_upload_bytes: Recordings a session takes; None: as `PracticeLimits` says.
+      max_audio_minutes: Length of the recordings a session takes; None: as `PracticeLimits` says.
       max_minutes: Minutes a practice may train; None: as `PracticeLimits` says.
       max_bundle_bytes: Size of a `.deu` bundle; None: as `PersonalityLimits` says.
       practices_at_once: Practices that run at once, the others wait; None: as `PracticeLimits` says.
@@ -73,6 +74,7 @@ class StudioConfig:
     max_performances: int | None = None
     max_sessions: int | None = None
     max_upload_bytes: int | None = None
+    max_audio_minutes: float | None = None
     max_minutes: float | None = None
     max_bundle_bytes: int | None = None
     practices_at_once: int | None = None
@@ -176,6 +178,7 @@ def _check_limits(config: StudioConfig) -> None:
         "--max-performances": (config.max_performances, 0),
         "--max-sessions": (config.max_sessions, 0),
         "--max-upload-bytes": (config.max_upload_bytes, 1),
+        "--max-audio-minutes": (config.max_audio_minutes, 0.1),
         "--max-minutes": (config.max_minutes, 0.1),
         "--max-bundle-bytes": (config.max_bundle_bytes, 1),
         "--practices-at-once": (config.practices_at_once, 1),

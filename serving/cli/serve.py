@@ -1,0 +1,102 @@
+"""Runs a studio as a process: signals, exit status, and the page that says how to connect."""
+
+import asyncio
+import functools
+import os
+import signal
+import sys
+
+from amadeus.cli.status import EXIT_INTERRUPTED
+from amadeus.home import Home
+from serving.studio.config import StudioConfig, is_loopback
+from serving.studio.server import Studio
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_MAX_NAMED_DEUS = 8
+
+
+def serve(config: StudioConfig, home: Home) -> int:
+    """Opens a studio and returns the exit status when it has been stopped.
+
+    Raises:
+      AmadeusError: It cannot start.
+    """
+    return asyncio.run(_serve(config, home))
+
+
+async def _serve(config: StudioConfig, home: Home) -> int:
+    studio = Studio(config, home)
+    stopped_by = asyncio.get_running_loop().create_future()
+    for number in _SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(
+            number, functools.partial(_notice, stopped_by, number)
+        )
+    starting = asyncio.create_task(studio.start())
+    await asyncio.wait({starting, stopped_by}, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        starting.result()
+        say(page(studio, config, home))
+        await stopped_by
+        say(
+            f"Stopping; performances have {config.grace_s:g} s to end. Once more stops at once."
+        )
+    starting.cancel()
+    await studio.stop()
+    return EXIT_INTERRUPTED if stopped_by.result() == signal.SIGINT else 0
+
+
+def _notice(stopped_by: asyncio.Future[int], number: int) -> None:
+    if stopped_by.done():
+        # Sessions and voices are files that bear this; whoever asks twice means it.
+        os._exit(128 + number)
+    stopped_by.set_result(number)
+
+
+def say(text: str) -> None:
+    """Tells whoever started the studio; nobody may be listening any more."""
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except OSError:
+        pass  # the reader of a pipe left; the studio plays on
+
+
+def page(studio: Studio, config: StudioConfig, home: Home) -> str:
+    """Writes what somebody who wants to connect needs to know."""
+    lines = {
+        "studio": f"{studio.address} (gRPC)",
+        **studio.addresses(),
+        "metrics": f"http://{studio.metrics_address}/metrics"
+        if studio.metrics_address
+        else "off",
+        "home": str(home.path),
+        "deus": _name_deus(home),
+        "safety": describe_safety(config),
+        "connect": f"amadeus perform DEU tune.mid --studio {studio.address} -o tune.wav",
+        "stop": "Ctrl-C",
+    }
+    width = max(map(len, lines))
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items())
+
+
+def describe_safety(config: StudioConfig) -> str:
+    """Says in a line who can reach the studio and what is asked of them."""
+    reach = "this machine only" if is_loopback(config.host) else "the network"
+    token = "with a token" if config.token else "without a token"
+    tls = "TLS" if config.tls else "no TLS"
+    if config.client_ca_path:
+        tls = "TLS with certificates of clients"
+    return f"reached from {reach}, {token}, {tls}"
+
+
+def _name_deus(home: Home) -> str:
+    found = [(deu.name, deu.current_generation()) for deu in home.deus()]
+    playing = [
+        f"{name} (generation {generation})" for name, generation in found if generation
+    ]
+    if not playing:
+        return "none yet: `amadeus practice imitate` teaches one, `amadeus deu import` brings one"
+    more = len(playing) - _MAX_NAMED_DEUS
+    return ", ".join(playing[:_MAX_NAMED_DEUS]) + (
+        f" and {more} more" if more > 0 else ""
+    )

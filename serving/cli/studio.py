@@ -1,0 +1,190 @@
+"""`amadeus studio`: opens a studio and keeps it open until it is told to stop.
+
+Each option can be given by the environment too: `--max-calls` is `AMADEUS_STUDIO_MAX_CALLS`.
+
+Exit statuses: 0 stopped by SIGTERM; 1 a fault of ours; 2 something the ama can mend, in one sentence; 130 stopped by
+Ctrl-C; 128 plus its number for a second signal, which ends the studio at once.
+"""
+
+import logging
+import os
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from amadeus.home import Home
+from serving.studio import logs
+from serving.studio.config import ENVIRONMENT_PREFIX, StudioConfig, read_token
+
+# gRPC and TensorFlow read these when they are loaded.
+QUIET_ENVIRONMENT = {"GRPC_VERBOSITY": "NONE", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+class PortOrOff(click.ParamType):
+    """A port, or `off`, which is None."""
+
+    name = "PORT"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> int | None:
+        """Reads what was typed."""
+        if isinstance(value, int):
+            return value
+        if value == "off":
+            return None
+        if not str(value).isdecimal():
+            self.fail(
+                f"{value!r} is no port: write a number, 0 for any, or off.", param, ctx
+            )
+        return int(value)
+
+
+_FILE = click.Path(path_type=Path)
+_PORT = PortOrOff()
+
+
+@click.command(
+    context_settings={"auto_envvar_prefix": ENVIRONMENT_PREFIX, "show_default": True}
+)
+@click.option("--host", default=StudioConfig.host, help="Address to listen on.")
+@click.option(
+    "--port", default=StudioConfig.port, help="Port to listen on; 0 chooses one."
+)
+@click.option(
+    "--model-server",
+    metavar="HOST:PORT",
+    help="Play with the TF Serving there instead of the embedded model server.",
+)
+@click.option(
+    "--model-server-host",
+    default=StudioConfig.model_server_host,
+    help="Address of the embedded model server.",
+)
+@click.option(
+    "--model-server-port",
+    type=_PORT,
+    default=StudioConfig.model_server_port,
+    help="Its gRPC port; 0 chooses one, off: none.",
+)
+@click.option(
+    "--model-server-rest-port",
+    type=_PORT,
+    default=StudioConfig.model_server_rest_port,
+    help="Its HTTP port; 0 chooses one, off: none.",
+)
+@click.option(
+    "--metrics-host",
+    default=StudioConfig.metrics_host,
+    help="Address of /metrics for Prometheus.",
+)
+@click.option(
+    "--metrics-port",
+    type=_PORT,
+    default=StudioConfig.metrics_port,
+    help="Its port; 0 chooses one, off: none.",
+)
+@click.option(
+    "--token-file",
+    type=_FILE,
+    help="File with the token that clients must show; or set AMADEUS_STUDIO_TOKEN.",
+)
+@click.option(
+    "--tls-cert",
+    "tls_cert_path",
+    envvar=f"{ENVIRONMENT_PREFIX}_TLS_CERT",
+    type=_FILE,
+    help="Certificate chain for TLS, PEM.",
+)
+@click.option(
+    "--tls-key",
+    "tls_key_path",
+    envvar=f"{ENVIRONMENT_PREFIX}_TLS_KEY",
+    type=_FILE,
+    help="Its private key, PEM.",
+)
+@click.option(
+    "--client-ca",
+    "client_ca_path",
+    envvar=f"{ENVIRONMENT_PREFIX}_CLIENT_CA",
+    type=_FILE,
+    help="Clients must show certificates of these authorities, PEM.",
+)
+@click.option(
+    "--insecure",
+    is_flag=True,
+    help="Listen outside loopback without a token or without TLS.",
+)
+@click.option("--max-calls", default=StudioConfig.max_calls, help="Calls open at once.")
+@click.option(
+    "--max-message-bytes",
+    default=StudioConfig.max_message_bytes,
+    help="Size of one message.",
+)
+@click.option("--max-performances", type=int, help="Performances open at once.")
+@click.option("--max-sessions", type=int, help="Practice sessions not over yet.")
+@click.option("--max-upload-bytes", type=int, help="Recordings of one session.")
+@click.option("--max-audio-minutes", type=float, help="Recordings of one session.")
+@click.option("--max-minutes", type=float, help="Training of one practice.")
+@click.option("--max-bundle-bytes", type=int, help="Size of a .deu bundle.")
+@click.option(
+    "--practices-at-once", type=int, help="Practices that run; the others wait."
+)
+@click.option(
+    "--grace-s",
+    default=StudioConfig.grace_s,
+    help="Seconds for performances to end when the studio stops.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(get_args(logs.Level)),
+    default="warning",
+    help="How much to tell on stderr; info has a line for each call.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(get_args(logs.Format)),
+    default="text",
+    help="Lines for people, or JSON for programs.",
+)
+@click.pass_obj
+def studio(
+    home: Home,
+    /,
+    token_file: Path | None,
+    log_level: logs.Level,
+    log_format: logs.Format,
+    **settings: Any,
+) -> int:
+    """Open a studio: practise and perform over gRPC, with a model server beside it.
+
+    It listens on this machine only, unless told otherwise. Ctrl-C stops it in good order; a second one at once.
+    Each option can be set by the environment too: --max-calls by AMADEUS_STUDIO_MAX_CALLS.
+    """
+    token = read_token(os.environ, token_file)
+    config = StudioConfig(token=token, **settings)
+    for key, value in QUIET_ENVIRONMENT.items():
+        os.environ.setdefault(key, value)
+    # A stream of its own, for stderr is held back while TensorFlow greets.
+    stream = os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1)
+    logs.configure(log_level, log_format, secrets=(token,), stream=stream)
+    logging.getLogger(__name__).info("studio starts", extra=_said(config))
+    from serving.cli.serve import serve
+
+    return serve(config, home)
+
+
+def _said(config: StudioConfig) -> dict[str, object]:
+    """What the studio was told, for the log; of the token only whether there is one."""
+    shown = {
+        field.name: getattr(config, field.name)
+        for field in fields(config)
+        if field.repr
+    }
+    return {**shown, "with_token": bool(config.token)}
