@@ -46,6 +46,9 @@ COMMANDS = {
     "perform": LazyCommand(
         "amadeus.cli.perform", "perform", "Play a MIDI file or another sound."
     ),
+    "studio": LazyCommand(
+        "serving.cli.studio", "studio", "Practise and perform over gRPC."
+    ),
     "report": LazyCommand(
         "amadeus.cli.report", "report", "Write a practice down as one HTML page."
     ),
