@@ -8,13 +8,14 @@ A bus does not sing itself. `play` is a generator that yields `Request`s and is 
 drives it can put the requests of many performances into one batch.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Hashable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from amadeus.audio import AudioSpec
+from amadeus.errors import VoiceError
 from amadeus.live.notes import Frames
 from amadeus.live.resampling import StreamResampler
 from amadeus.live.room import Room
@@ -29,6 +30,11 @@ class Singer(Protocol):
     @property
     def personality(self) -> personality_pb2.Personality:
         """Who sings."""
+        ...
+
+    @property
+    def identity(self) -> Hashable:
+        """Equal for singers whose frames may go into one batch."""
         ...
 
     @property
@@ -216,6 +222,12 @@ class Bus:
             self._close()
 
     def _add(self, streams: list[_Stream], sung: Sung) -> None:
+        if not np.isfinite(sung.audio.sum()):
+            who = self.singer.personality
+            raise VoiceError(
+                f"generation {who.generation} of {who.deu} gave sound that is no number: it is damaged, play another "
+                "generation, or practise again."
+            )
         n_audio = sung.audio.shape[1]
         self._reach(max(s.n_sung for s in streams) + n_audio)
         for stream, audio, state in zip(streams, sung.audio, sung.state, strict=True):

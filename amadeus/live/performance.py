@@ -22,7 +22,6 @@ from amadeus.live.lines import MAX_LINES, Lines
 from amadeus.live.midi_player import MidiPlayer
 from amadeus.live.notes import Frames
 from amadeus.live.notices import Notices
-from amadeus.live.transfer import TransferStream
 from amadeus.personality.profiles import complete_learner_profile, settle_player_profile
 from amadeus.play.notation import Controls
 from amadeus.play.style import settle_silence
@@ -112,6 +111,13 @@ class Performance:
         if not self._has_ended or self._events or self.sample < self._advanced_to:
             return False
         return self._player.ensemble.is_silent or self._n_tail <= 0
+
+    def full_configuration(self) -> perform_pb2.PerformConfiguration:
+        """Says what is played with, the player profile as it stands now included."""
+        full = perform_pb2.PerformConfiguration()
+        full.CopyFrom(self.configuration)
+        full.player_profile.CopyFrom(self._player.profile)
+        return full
 
     def take_over(self, singer: Singer) -> None:
         """Lets another personality sing from the next note on."""
@@ -341,6 +347,8 @@ class TransferPlayer(LinePlayer):
         octave: int | None,
         on_leave: Callable[[Singer], None],
     ) -> None:
+        from amadeus.live.transfer import TransferStream  # trackers and resamplers
+
         super().__init__(singer, given, sample_rate=sample_rate, on_leave=on_leave)
         neutral = profiles_pb2.PlayerProfile()
         neutral.CopyFrom(self.profile)

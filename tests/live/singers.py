@@ -22,6 +22,7 @@ class SineSinger:
         self.personality.learner_profile.sample_rate = sample_rate
         self.personality.learner_profile.frame_rate = frame_rate
         self.impulse_response = np.array(reverb, np.float32)
+        self.identity = id(self)
         self.batch_sizes = []
 
     def sing(self, frames, state):

@@ -1,0 +1,416 @@
+"""Keeps time: lets all performances of a studio make their blocks, in one thread.
+
+Performances whose next blocks are due make them side by side, and frames for the same voice go into one batch, whoever
+asked for them. Those whose clock is the studio's come first; those whose clock is the client's, such as files, get the
+time that is left, in slices.
+
+One thread, because the work is one stream of small steps: threads would wait for each other's Python more than they
+would gain. What a client sends is put into its seat's inbox by the event loop; what it gets is handed back to the loop
+once a round.
+"""
+
+import gc
+import logging
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+import numpy as np
+
+from amadeus.errors import AmadeusError, ConfigError
+from amadeus.live.bus import Request, Singer, Sung
+from amadeus.live.notes import Frames
+from amadeus.live.performance import Performance
+from amadeus.v1 import perform_pb2
+from serving.studio.metrics import Metrics
+
+SLICE_SAMPLES = 4096  # of a performance whose clock is the client's, at a time
+MAX_WAITING = (
+    4096  # events or frames of a performance, before its client is slowed down
+)
+MAX_UNREAD_S = 4.0  # of sound that a client has not taken
+RESTART_S = 1.0  # a performance that is later than this begins its clock anew
+LOOK_AROUND_S = 1.0  # between looks for new generations
+
+_SWITCH_INTERVAL_S = 0.0005  # of Python's threads: 5 ms by default, as long as a block
+_Kind = perform_pb2.PerformanceNotice
+
+_log = logging.getLogger(__name__)
+
+Making = Generator[Request, Sung, np.ndarray]
+
+
+class Seat:
+    """A performance among others. Methods not named otherwise are called by the conductor's thread."""
+
+    def __init__(
+        self,
+        performance: Performance,
+        deliver: Callable[[list[Any]], None],
+        *,
+        follows: str,
+    ) -> None:
+        """Takes a seat.
+
+        Args:
+          performance: What is played.
+          deliver: Given what goes to the client, in order: messages, and at last None or an exception. Called from the
+            conductor's thread.
+          follows: Deu whose newest generation is to take over; empty: none.
+        """
+        configuration = performance.configuration
+        self.performance, self.deliver, self.follows = performance, deliver, follows
+        self.block_size = configuration.block_size
+        self.rate = configuration.sample_rate
+        self.is_paced = configuration.clock == perform_pb2.PERFORM_CLOCK_STUDIO
+        self.block_s = self.block_size / self.rate
+        self.due_s = 0.0  # when the next block is, by the monotonic clock
+        self.is_leaving = False
+        self._inbox: deque[perform_pb2.PerformRequest | None] = deque()
+        self._n_made = self._n_read = 0
+        self._is_over = False
+
+    def push(self, request: perform_pb2.PerformRequest | None) -> None:
+        """Hands in a message; None says that no more will come. For any thread."""
+        self._inbox.append(request)
+
+    def read(self, n_samples: int) -> None:
+        """Notes that the client has taken sound. For any one thread."""
+        self._n_read += n_samples
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the client should wait with what it sends. For any thread."""
+        return len(self._inbox) + self.performance.n_waiting() > MAX_WAITING
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all has been said."""
+        return self._is_over
+
+    def listen(self) -> None:
+        """Takes in what has come."""
+        while self._inbox:
+            request = self._inbox.popleft()
+            if request is None:
+                self.performance.end()
+            else:
+                self.performance.obey(request)
+
+    def n_to_make(self) -> int:
+        """Samples to make in this round, by what the client has sent and taken."""
+        if self._is_over or self._n_unread > MAX_UNREAD_S * self.rate:
+            return 0
+        n_blocks = self.performance.n_ready() // self.block_size
+        n_slice = max(1, SLICE_SAMPLES // self.block_size)
+        return min(n_blocks, n_slice) * self.block_size
+
+    def check_reading(self) -> None:
+        """Makes sure that a client that cannot be slowed down reads.
+
+        Raises:
+          ConfigError: It does not.
+        """
+        if self._n_unread > MAX_UNREAD_S * self.rate:
+            raise ConfigError(
+                f"{MAX_UNREAD_S:g} s of sound were not taken: read the stream as fast as it plays, or choose the "
+                "client's clock."
+            )
+
+    def give(self, sound: np.ndarray) -> list[Any]:
+        """Cuts sound into messages."""
+        first = self.performance.sample - len(sound)
+        n_channels = self.performance.configuration.channel_count
+        messages: list[Any] = [
+            perform_pb2.PerformResponse(notice=notice)
+            for notice in self.performance.notices.take()
+        ]
+        for begin in range(0, len(sound), self.block_size):
+            block = sound[begin : begin + self.block_size]
+            samples = block if n_channels == 1 else np.repeat(block, n_channels)
+            audio = perform_pb2.AudioBlock(
+                sample_offset=first + begin, samples=samples.astype("<f4").tobytes()
+            )
+            messages.append(perform_pb2.PerformResponse(audio=audio))
+        self._n_made += len(sound)
+        if self.performance.is_over:
+            messages += self._last_words()
+        return messages
+
+    def finish(self, error: Exception | None = None) -> list[Any]:
+        """Ends it where it stands."""
+        self._is_over = True
+        return [error]
+
+    def _last_words(self) -> list[Any]:
+        performance = self.performance
+        ended = perform_pb2.PerformanceEnded(
+            sample_count=performance.sample,
+            note_count=performance.n_notes,
+            notice_counts=performance.notices.counts,
+        )
+        notices = [
+            perform_pb2.PerformResponse(notice=notice)
+            for notice in performance.notices.take()
+        ]
+        return [
+            *notices,
+            perform_pb2.PerformResponse(ended=ended),
+            *self.finish(),
+        ]
+
+    @property
+    def _n_unread(self) -> int:
+        return self._n_made - self._n_read
+
+
+class Conductor:
+    """The thread that makes all sound of a studio."""
+
+    def __init__(
+        self,
+        *,
+        newer: Callable[[Seat], Singer | None],
+        release: Callable[[Singer], None],
+        metrics: Metrics | None = None,
+    ) -> None:
+        """Prepares it.
+
+        Args:
+          newer: Finds who is to take over from the singer of a seat that follows a deu; None: nobody new. Called from
+            a thread of its own, for a voice may take seconds to load.
+          release: Told of a singer found by `newer` who came too late.
+          metrics: Where blocks are counted.
+        """
+        self._newer, self._release, self._metrics = newer, release, metrics
+        self._seats: list[Seat] = []
+        self._successors: dict[Seat, Singer] = {}
+        self._changed = threading.Condition()
+        self._is_running = False
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Begins."""
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        # What has been loaded stays: looking through all of TensorFlow for garbage takes a tenth of a second.
+        gc.collect()
+        gc.freeze()
+        self._is_running = True
+        for target in (self._run, self._look_around):
+            thread = threading.Thread(target=target, name=target.__name__, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self) -> None:
+        """Ends; performances that are open are ended where they stand."""
+        with self._changed:
+            self._is_running = False
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def add(self, seat: Seat) -> None:
+        """Lets a performance begin."""
+        seat.due_s = time.monotonic()
+        with self._changed:
+            self._seats.append(seat)
+            self._changed.notify_all()
+
+    def wake(self) -> None:
+        """Says that something has come for a performance that does not wait for a time."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def leave(self, seat: Seat) -> None:
+        """Lets go of a performance whose client has gone."""
+        seat.is_leaving = True
+        self.wake()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if not self._is_running:
+                    break
+                seats = list(self._seats)
+            self._sweep(seats)
+            if not self._play_round(seats):
+                self._rest(seats)
+        for seat in self._seats:
+            seat.performance.close()
+
+    def _play_round(self, seats: Sequence[Seat]) -> bool:
+        """Lets those make sound who have reason to; says whether there were any."""
+        now_s = time.monotonic()
+        for seat in seats:
+            self._try(seat, self._prepare)
+        paced = [s for s in seats if s.is_paced and not s.is_over and s.due_s <= now_s]
+        if paced:
+            self._make([(seat, seat.block_size) for seat in paced])
+            return True
+        free = [(s, s.n_to_make()) for s in seats if not s.is_paced and not s.is_over]
+        free = [(seat, n_samples) for seat, n_samples in free if n_samples]
+        if free:
+            if any(seat.is_paced for seat in seats):  # do not keep them waiting
+                free = [(seat, seat.block_size) for seat, _ in free]
+            self._make(free)
+        return bool(free)
+
+    def _prepare(self, seat: Seat) -> None:
+        seat.listen()
+        successor = self._successors.pop(seat, None)
+        if successor is not None:
+            seat.performance.take_over(successor)
+        if seat.is_paced:
+            seat.check_reading()
+        if seat.performance.is_over and not seat.is_over:
+            seat.deliver(seat.give(np.zeros(0, np.float32)))
+
+    def _make(self, work: Sequence[tuple[Seat, int]]) -> None:
+        began_s = time.perf_counter()
+        for seat, sound in perform_together(
+            [(seat, seat.performance.make(n_samples)) for seat, n_samples in work]
+        ):
+            if isinstance(sound, Exception):
+                seat.deliver(seat.finish(sound))
+                continue
+            if seat.is_paced:
+                self._keep_time(seat)
+            seat.deliver(seat.give(sound))
+            if self._metrics is not None:
+                self._metrics.blocks.inc(-(-len(sound) // seat.block_size))
+        if self._metrics is not None:
+            self._metrics.block_s.observe(time.perf_counter() - began_s)
+
+    def _keep_time(self, seat: Seat) -> None:
+        late_s = time.monotonic() - seat.due_s - seat.block_s
+        seat.due_s += seat.block_s
+        if late_s <= 0:
+            return
+        if self._metrics is not None:
+            self._metrics.late_blocks.inc()
+        seat.performance.notices.add(
+            _Kind.KIND_UNDERRUN,
+            seat.performance.sample - seat.block_size,
+            f"a block came {1000 * late_s:.1f} ms later than its time: choose larger blocks, fewer voices, or a studio "
+            "with less to do.",
+        )
+        if late_s > RESTART_S:
+            seat.due_s = time.monotonic() + seat.block_s
+
+    def _try(self, seat: Seat, action: Callable[[Seat], None]) -> None:
+        if seat.is_over:
+            return
+        try:
+            action(seat)
+        except Exception as error:
+            if not isinstance(error, AmadeusError):
+                _log.exception("a performance failed")
+            seat.deliver(seat.finish(error))
+
+    def _sweep(self, seats: list[Seat]) -> None:
+        """Lets go of those who are gone."""
+        for seat in [seat for seat in seats if seat.is_leaving]:
+            seats.remove(seat)
+            seat.performance.close()
+            if successor := self._successors.pop(seat, None):
+                self._release(successor)
+            with self._changed:
+                self._seats.remove(seat)
+
+    def _rest(self, seats: Sequence[Seat]) -> None:
+        due_s = [s.due_s for s in seats if s.is_paced and not s.is_over]
+        timeout_s = min(due_s, default=float("inf")) - time.monotonic()
+        with self._changed:
+            if self._is_running and timeout_s > 0 and seats == self._seats:
+                self._changed.wait(min(timeout_s, 0.05 if seats else 3600.0))
+
+    def _look_around(self) -> None:
+        """Looks for new generations, and loads them before they take over."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: not self._is_running, LOOK_AROUND_S)
+                if not self._is_running:
+                    return
+                seats = [seat for seat in self._seats if seat.follows]
+            for seat in seats:
+                if seat.is_leaving or seat.is_over or seat in self._successors:
+                    continue
+                try:
+                    singer = self._newer(seat)
+                except Exception as error:  # the old one plays on
+                    _log.warning("no new generation of %s: %s", seat.follows, error)
+                    continue
+                if singer is not None:
+                    self._successors[seat] = singer
+
+
+def perform_together(
+    work: Sequence[tuple[Seat, Making]],
+) -> list[tuple[Seat, np.ndarray | Exception]]:
+    """Lets several performances make sound side by side, with one batch for each voice and number of frames.
+
+    Returns:
+      What each has made, or why it could not: nobody's fault is another's silence.
+    """
+    done: list[tuple[Seat, np.ndarray | Exception]] = []
+    waiting: list[tuple[Seat, Making, Request]] = []
+
+    def advance(seat: Seat, making: Making, sung: Sung | None) -> None:
+        try:
+            request = making.send(sung) if sung is not None else next(making)
+            waiting.append((seat, making, request))
+        except StopIteration as end:
+            done.append((seat, end.value))
+        except Exception as error:
+            done.append((seat, error))
+
+    for seat, making in work:
+        advance(seat, making, None)
+    while waiting:
+        asked, waiting = waiting, []
+        groups: dict[tuple[object, int], list[tuple[Seat, Making, Request]]] = {}
+        for entry in asked:
+            request = entry[2]
+            key = request.singer.identity, request.frames.f0_hz.shape[1]
+            groups.setdefault(key, []).append(entry)
+        for group in groups.values():
+            for (seat, making, _), sung in zip(group, _sing(group), strict=True):
+                if isinstance(sung, Exception):
+                    making.close()
+                    done.append((seat, sung))
+                else:
+                    advance(seat, making, sung)
+    return done
+
+
+def _sing(
+    group: Sequence[tuple[Seat, Making, Request]],
+) -> list[Sung | Exception]:
+    requests = [request for _, _, request in group]
+    if len(requests) == 1:
+        return [_sing_alone(requests[0])]
+    frames = Frames(
+        *(np.concatenate(c) for c in zip(*(r.frames for r in requests), strict=True))
+    )
+    state = np.concatenate([request.state for request in requests])
+    try:
+        sung = requests[0].singer.sing(frames, state)
+    except Exception:  # find out whose it is
+        return [_sing_alone(request) for request in requests]
+    ends = np.cumsum([len(request.state) for request in requests])[:-1]
+    return [
+        Sung(audio, after)
+        for audio, after in zip(
+            np.split(sung.audio, ends), np.split(sung.state, ends), strict=True
+        )
+    ]
+
+
+def _sing_alone(request: Request) -> Sung | Exception:
+    try:
+        return request.singer.sing(request.frames, request.state)
+    except Exception as error:
+        return error

@@ -1,0 +1,246 @@
+"""Performances over gRPC: a stream of what is played in, a stream of sound out.
+
+The event loop reads and writes; the conductor's thread makes the sound. Between them stand a seat's inbox and a queue
+of answers.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from amadeus.live import configuration
+from amadeus.live.bus import Singer
+from amadeus.live.performance import Performance
+from amadeus.v1 import perform_pb2, personality_pb2
+from serving.studio.conductor import Conductor, Seat
+from serving.studio.metrics import Metrics
+from serving.studio.status import StatusError
+from serving.studio.voices import ServedSinger, Voices
+
+FULL_WAIT_S = 0.01  # between looks whether a client that was slowed down may go on
+
+
+@dataclass(frozen=True)
+class PerformLimits:
+    """What a studio allows.
+
+    Attributes:
+      max_performances: Performances open at once.
+      first_message_s: Time a client has for its configuration.
+    """
+
+    max_performances: int = 64
+    first_message_s: float = 30.0
+
+
+class Performances:
+    """All performances of a studio."""
+
+    def __init__(
+        self,
+        voices: Voices,
+        limits: PerformLimits | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        """Prepares them; `start` comes before the first.
+
+        Args:
+          voices: Who can be played.
+          limits: What is allowed.
+          metrics: Where performances and blocks are counted.
+        """
+        self._voices, self._limits = voices, limits or PerformLimits()
+        self._metrics = metrics
+        self._conductor = Conductor(
+            newer=self._find_newer, release=_release, metrics=metrics
+        )
+        self._seats: set[Seat] = set()
+        self._n_open = 0
+        self._is_stopping = False
+        self._all_done = asyncio.Event()
+        self._all_done.set()
+
+    def start(self) -> None:
+        """Begins to make sound when asked for."""
+        self._conductor.start()
+
+    async def drain(self, grace_s: float) -> None:
+        """Refuses new performances, lets go of all keys of those that play, and waits until they have ended.
+
+        Args:
+          grace_s: How long at most.
+        """
+        self._is_stopping = True
+        for seat in list(self._seats):
+            seat.push(None)
+        self._conductor.wake()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._all_done.wait(), grace_s)
+
+    async def close(self) -> None:
+        """Ends everything where it stands."""
+        self._is_stopping = True
+        await asyncio.to_thread(self._conductor.stop)
+
+    async def perform(
+        self,
+        requests: AsyncIterator[perform_pb2.PerformRequest],
+        context: grpc.aio.ServicerContext,
+    ) -> AsyncIterator[perform_pb2.PerformResponse]:
+        """Plays one performance; see `Studio.Perform`."""
+        self._check_room()
+        self._n_open += 1
+        self._all_done.clear()
+        try:
+            with self._counted():
+                async for response in self._perform(requests):
+                    yield response
+        finally:
+            self._n_open -= 1
+            if not self._n_open:
+                self._all_done.set()
+
+    async def _perform(
+        self, requests: AsyncIterator[perform_pb2.PerformRequest]
+    ) -> AsyncIterator[perform_pb2.PerformResponse]:
+        asked = await self._read_configuration(requests)
+        singer = await asyncio.to_thread(self._voices.acquire, asked.personality)
+        answers: asyncio.Queue[list[Any]] = asyncio.Queue()
+        try:
+            seat = self._take_seat(asked, singer, answers)
+        except BaseException:
+            singer.release()
+            raise
+        yield perform_pb2.PerformResponse(started=_introduce(seat.performance))
+        self._conductor.add(seat)
+        self._seats.add(seat)
+        if self._is_stopping:
+            seat.push(None)
+        reader = asyncio.create_task(self._read(requests, seat))
+        try:
+            async for response in self._answers(answers, seat, reader):
+                yield response
+        finally:
+            reader.cancel()
+            self._seats.discard(seat)
+            self._conductor.leave(seat)
+
+    async def _answers(
+        self, answers: asyncio.Queue[list[Any]], seat: Seat, reader: asyncio.Task[None]
+    ) -> AsyncIterator[perform_pb2.PerformResponse]:
+        while True:
+            for answer in await answers.get():
+                if answer is None:
+                    return
+                if isinstance(answer, Exception):
+                    raise answer
+                yield answer
+                if answer.WhichOneof("message") == "audio":
+                    seat.read(seat.block_size)
+            if not seat.is_paced:  # it may have waited for its client
+                self._conductor.wake()
+            if reader.done() and not reader.cancelled() and reader.exception():
+                raise reader.exception()
+
+    async def _read(
+        self, requests: AsyncIterator[perform_pb2.PerformRequest], seat: Seat
+    ) -> None:
+        async for request in requests:
+            seat.push(request)
+            if not seat.is_paced:
+                self._conductor.wake()
+            while seat.is_full and not seat.is_over:
+                await asyncio.sleep(FULL_WAIT_S)
+        seat.push(None)
+        self._conductor.wake()
+
+    def _take_seat(
+        self,
+        asked: perform_pb2.PerformConfiguration,
+        singer: ServedSinger,
+        answers: asyncio.Queue[list[Any]],
+    ) -> Seat:
+        full = configuration.complete(asked, voice_rate=singer.spec.sample_rate)
+        performance = Performance(full, singer, on_leave=_release)
+        loop = asyncio.get_running_loop()
+
+        def deliver(messages: list[Any]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop may have gone
+                loop.call_soon_threadsafe(answers.put_nowait, messages)
+
+        generation = asked.personality.generation
+        is_open = asked.personality.WhichOneof("reference") == "generation"
+        follows = generation.deu if is_open and not generation.generation else ""
+        return Seat(performance, deliver, follows=follows)
+
+    async def _read_configuration(
+        self, requests: AsyncIterator[perform_pb2.PerformRequest]
+    ) -> perform_pb2.PerformConfiguration:
+        try:
+            first = await asyncio.wait_for(
+                anext(requests, None), self._limits.first_message_s
+            )
+        except TimeoutError:
+            first = None
+        if first is None or first.WhichOneof("message") != "configuration":
+            found = first.WhichOneof("message") if first else "nothing"
+            raise StatusError(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"a performance began with {found or 'an empty message'}: send a configuration first, within "
+                f"{self._limits.first_message_s:g} s.",
+            )
+        return first.configuration
+
+    def _check_room(self) -> None:
+        if self._is_stopping:
+            raise StatusError(
+                grpc.StatusCode.UNAVAILABLE,
+                "this studio is stopping: go to another, or try again in a moment.",
+            )
+        if self._n_open >= self._limits.max_performances:
+            raise StatusError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"{self._n_open} performances are open and at most {self._limits.max_performances} may be: try again "
+                "when one has ended, or go to another studio.",
+            )
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        if self._metrics is None:
+            yield
+            return
+        with self._metrics.performances_open.track_inprogress():
+            yield
+
+    def _find_newer(self, seat: Seat) -> Singer | None:
+        playing = seat.performance.singer.personality
+        newest = self._voices.newest(seat.follows)
+        if newest <= playing.generation:
+            return None
+        reference = _reference(seat.follows, newest)
+        return self._voices.acquire(reference)
+
+
+def _introduce(performance: Performance) -> perform_pb2.PerformanceStarted:
+    singer = performance.singer
+    return perform_pb2.PerformanceStarted(
+        personality=singer.personality,
+        configuration=performance.full_configuration(),
+        voice_sample_rate=singer.spec.sample_rate,
+        frame_rate=singer.spec.frame_rate,
+        latency_samples=performance.latency_samples,
+    )
+
+
+def _reference(deu: str, generation: int) -> personality_pb2.PersonalityReference:
+    named = personality_pb2.GenerationReference(deu=deu, generation=generation)
+    return personality_pb2.PersonalityReference(generation=named)
+
+
+def _release(singer: Any) -> None:
+    singer.release()

@@ -1,0 +1,322 @@
+"""Who can be played: personalities of the home, sung by the embedded model server or by a TF Serving elsewhere.
+
+What a performance has to know beside the network (who it is, its reverb, the size of its state) is read from the home.
+The network itself is only ever asked through the model server's signatures: `step` for one frame, `bend` for several.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import grpc
+import numpy as np
+
+from amadeus.audio import AudioSpec
+from amadeus.errors import AmadeusError
+from amadeus.home import Home
+from amadeus.live.bus import Sung
+from amadeus.live.notes import Frames
+from amadeus.personality.holding import find_by_digest
+from amadeus.v1 import personality_pb2
+from serving.model_server.core import ModelServer
+from serving.model_server.status import NotFoundError
+from serving.studio.status import StatusError
+
+NOT_HELD = "PERSONALITY_NOT_HELD"
+PREDICT_TIMEOUT_S = 5.0
+_TIMBRE = ("harmonic_gain_db", "noise_gain_db", "brightness")
+
+Call = Callable[[str, Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
+
+
+class Facts(NamedTuple):
+    """What of a personality does not need its network."""
+
+    personality: personality_pb2.Personality
+    spec: AudioSpec
+    impulse_response: np.ndarray
+    state_size: int
+    can_bend: bool
+
+
+class ServedSinger:
+    """A personality that a model server sings."""
+
+    def __init__(
+        self, facts: Facts, call: Call, release: Callable[[], None], identity: object
+    ) -> None:
+        """Takes a voice.
+
+        Args:
+          facts: Who sings.
+          call: Asks a signature.
+          release: Lets go of it.
+          identity: Equal for all who ask the same network.
+        """
+        self.personality, self.spec = facts.personality, facts.spec
+        self.impulse_response, self.state_size = (
+            facts.impulse_response,
+            facts.state_size,
+        )
+        self.identity = identity
+        self.release = release
+        self._call, self._can_bend = call, facts.can_bend
+
+    def sing(self, frames: Frames, state: np.ndarray) -> Sung:
+        """See `amadeus.live.bus.Singer`."""
+        inputs = {
+            "f0_hz": frames.f0_hz,
+            "loudness_db": frames.loudness_db,
+            "state": state,
+        }
+        signature = "perform"
+        if self._can_bend:
+            signature = "step" if frames.f0_hz.shape[1] == 1 else "bend"
+            inputs |= {name: getattr(frames, name) for name in _TIMBRE}
+        sung = self._call(signature, inputs)
+        return Sung(sung["audio"], sung["state"])
+
+
+class Voices(Protocol):
+    """Where a studio gets its singers from. All methods may take seconds: call them from threads."""
+
+    def acquire(self, reference: personality_pb2.PersonalityReference) -> ServedSinger:
+        """Finds who is asked for.
+
+        Raises:
+          StatusError: NOT_FOUND with reason PERSONALITY_NOT_HELD, or INVALID_ARGUMENT.
+        """
+        ...
+
+    def newest(self, deu: str) -> int:
+        """Names the generation that a deu plays with."""
+        ...
+
+    def close(self) -> None:
+        """Frees everything."""
+        ...
+
+
+class HomeVoices:
+    """The personalities of a home."""
+
+    def __init__(self, home: Home, caller: "Caller") -> None:
+        """Takes a home.
+
+        Args:
+          home: Where personalities lie.
+          caller: Who asks their networks.
+        """
+        self._home, self._caller = home, caller
+
+    def acquire(self, reference: personality_pb2.PersonalityReference) -> ServedSinger:
+        """See `Voices`."""
+        deu, generation = self._find(reference)
+        voice_path = self._home.deu(deu).voice_path(generation)
+        facts = read_facts(voice_path, _stamp(voice_path))
+        try:
+            call, release = self._caller.open(deu, generation)
+        except NotFoundError as error:
+            raise _not_held(deu, generation) from error
+        digest = facts.personality.digest
+        identity = (digest, self._caller.identity(deu, generation))
+        return ServedSinger(facts, call, release, identity)
+
+    def newest(self, deu: str) -> int:
+        """See `Voices`."""
+        return self._home.deu(deu).current_generation()
+
+    def close(self) -> None:
+        """See `Voices`."""
+        self._caller.close()
+
+    def _find(self, reference: personality_pb2.PersonalityReference) -> tuple[str, int]:
+        kind = reference.WhichOneof("reference")
+        if kind == "digest":
+            held = find_by_digest(self._home, reference.digest)
+            if held is None:
+                raise StatusError(
+                    grpc.StatusCode.NOT_FOUND,
+                    f"this studio holds no personality {reference.digest[:80]}: bring its bundle by ImportPersonality, "
+                    "then begin again.",
+                    NOT_HELD,
+                    {"digest": reference.digest[:80]},
+                )
+            return held.deu, held.generation
+        if kind != "generation":
+            raise StatusError(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "the configuration names no personality: name a deu, or a digest.",
+            )
+        wanted = reference.generation
+        try:
+            deu = self._home.deu(wanted.deu)
+            number = wanted.generation or deu.current_generation()
+            deu.voice_path(wanted.generation or None)
+        except AmadeusError as error:
+            raise StatusError(
+                grpc.StatusCode.NOT_FOUND,
+                str(error),
+                NOT_HELD,
+                {"deu": wanted.deu, "generation": str(wanted.generation)},
+            ) from error
+        return deu.name, number
+
+
+class Caller(Protocol):
+    """Asks networks."""
+
+    def open(self, deu: str, generation: int) -> tuple[Call, Callable[[], None]]:
+        """Finds a network: how to ask it, and how to let go of it.
+
+        Raises:
+          NotFoundError: There is none.
+        """
+        ...
+
+    def identity(self, deu: str, generation: int) -> object:
+        """Equal for calls that may be made as one."""
+        ...
+
+    def close(self) -> None:
+        """Frees everything."""
+        ...
+
+
+class EmbeddedCaller:
+    """Asks the model server of this process, without a network in between."""
+
+    def __init__(self, server: ModelServer) -> None:
+        self._server = server
+
+    def open(self, deu: str, generation: int) -> tuple[Call, Callable[[], None]]:
+        """See `Caller`."""
+        lease = self._server.lease(deu, generation)
+        released = threading.Lock()  # held once it has been let go
+
+        def release() -> None:
+            if released.acquire(blocking=False):
+                lease.release()
+
+        return lease.model.call, release
+
+    def identity(self, deu: str, generation: int) -> object:
+        """See `Caller`."""
+        return deu, generation
+
+    def close(self) -> None:
+        """The model server belongs to whoever made it."""
+
+
+class RemoteCaller:
+    """Asks a TF Serving by its address."""
+
+    def __init__(self, address: str) -> None:
+        from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+        self._address = address
+        self._channel = grpc.insecure_channel(
+            address,
+            options=[
+                ("grpc.max_receive_message_length", -1),
+                ("grpc.max_send_message_length", -1),
+            ],
+        )
+        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+
+    def open(self, deu: str, generation: int) -> tuple[Call, Callable[[], None]]:
+        """See `Caller`."""
+        from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
+
+        from serving.model_server.tensors import fill, to_array
+
+        ask = get_model_metadata_pb2.GetModelMetadataRequest(
+            metadata_field=["signature_def"]
+        )
+        ask.model_spec.name = deu
+        ask.model_spec.version.value = generation
+        try:
+            self._stub.GetModelMetadata(ask, timeout=PREDICT_TIMEOUT_S)
+        except grpc.RpcError as error:
+            raise self._explain(error, deu, generation) from error
+
+        def call(
+            signature: str, inputs: Mapping[str, np.ndarray]
+        ) -> Mapping[str, np.ndarray]:
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = deu
+            request.model_spec.version.value = generation
+            request.model_spec.signature_name = signature
+            for name, array in inputs.items():
+                fill(request.inputs[name], array)
+            try:
+                answer = self._stub.Predict(request, timeout=PREDICT_TIMEOUT_S)
+            except grpc.RpcError as error:
+                raise self._explain(error, deu, generation) from error
+            return {name: to_array(tensor) for name, tensor in answer.outputs.items()}
+
+        return call, lambda: None
+
+    def identity(self, deu: str, generation: int) -> object:
+        """See `Caller`."""
+        return deu, generation
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._channel.close()
+
+    def _explain(self, error: Any, deu: str, generation: int) -> StatusError:
+        if error.code() == grpc.StatusCode.NOT_FOUND:
+            return StatusError(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                f"the model server at {self._address} does not serve {deu}, version {generation} ({error.details()}): "
+                "let its model config name the deu's voices folder and this version.",
+            )
+        return StatusError(
+            error.code(),
+            f"the model server at {self._address} answered: {error.details()}",
+        )
+
+
+@lru_cache(maxsize=64)
+def read_facts(voice_path: Path, _stamp: tuple[int, int]) -> Facts:
+    """Reads what there is to know of a voice beside its network.
+
+    Args:
+      voice_path: SavedModel folder.
+      _stamp: Of its files, so that a folder that is replaced is read again.
+
+    Raises:
+      VoiceError: It is damaged, or not the one its digest names.
+    """
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    from amadeus.export.taught import take_apart
+    from amadeus.personality import profiles
+
+    taught = take_apart(voice_path)
+    saved = saved_model_pb2.SavedModel()
+    saved.ParseFromString((voice_path / "saved_model.pb").read_bytes())
+    return Facts(
+        personality=taught.personality,
+        spec=profiles.spec(taught.profile),
+        impulse_response=taught.model.impulse_response.numpy(),
+        state_size=taught.model.state_size,
+        can_bend="bend" in saved.meta_graphs[0].signature_def,
+    )
+
+
+def _stamp(voice_path: Path) -> tuple[int, int]:
+    found = (voice_path / "saved_model.pb").stat()
+    return found.st_ino, found.st_mtime_ns
+
+
+def _not_held(deu: str, generation: int) -> StatusError:
+    return StatusError(
+        grpc.StatusCode.NOT_FOUND,
+        f"generation {generation} of {deu} is not served here: name another, or bring its bundle by ImportPersonality.",
+        NOT_HELD,
+        {"deu": deu, "generation": str(generation)},
+    )
