@@ -13,6 +13,7 @@ from amadeus.report.wording import (
     metric_label,
     metric_value,
     outcome,
+    player_settings,
     quantile,
     sorted_metrics,
 )
@@ -53,6 +54,11 @@ def _describe_personality(personality: Personality) -> Iterator[str]:
         yield f"  parent      {personality.parent_digest}"
     profile = personality.learner_profile
     yield f"  clock       {profile.sample_rate} Hz, {profile.frame_rate} frames a second"
+    turned = [
+        s for s in player_settings(personality.player_profile) if not s.is_default
+    ]
+    if turned:
+        yield f"  plays with  {', '.join(f'{s.name}={s.value}' for s in turned)}"
     yield from _describe_statistics(personality.statistics)
     metrics = personality.metrics
     for name in sorted_metrics(metrics):

@@ -1,8 +1,10 @@
 """What makes two personalities the same, and the file that says who a voice is.
 
 The digest is taken over canonical content (weights, profiles, statistics), not over file bytes,
-which a SavedModel writer does not keep stable. `assets.extra/personality.json` lies inside the
-SavedModel, so a voice that is copied takes its identity along.
+which a SavedModel writer does not keep stable; and over profiles as they are stored, not completed
+anew, so that a knob that comes later leaves the names of before as they were.
+`assets.extra/personality.json` lies inside the SavedModel, so a voice that is copied takes its identity
+along.
 """
 
 import hashlib
@@ -33,8 +35,8 @@ def digest(
 
     Args:
       weights: The network's variables by name; any shapes and dtypes. Order does not matter.
-      learner_profile: How it learned, completed.
-      player_profile: How it plays, completed.
+      learner_profile: How it learned; to name a new personality complete, to check one as stored.
+      player_profile: How it plays, likewise.
       statistics: What it learned from.
 
     Returns:

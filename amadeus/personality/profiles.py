@@ -21,13 +21,12 @@ _FLOAT32_EPSILON = 2.0**-23
 
 
 class Knob(NamedTuple):
-    """A field of a profile: its default, the closed range it may take, and what it does in a few words."""
+    """A field of a profile: its default and the closed range it may take; `meanings` says what it does."""
 
     default: Any
     low: float | None = None
     high: float | None = None
     unit: str = ""
-    meaning: str = ""
 
 
 # Defaults are those of the preset `live`; another preset puts its own in their place.
@@ -59,77 +58,31 @@ LEARNER_KNOBS: dict[str, Knob] = {
 }
 
 PLAYER_KNOBS: dict[str, Knob] = {
-    "pitch_shift_semitones": Knob(0.0, -48.0, 48.0, "semitones", "moves every pitch"),
-    "fine_tuning_cents": Knob(
-        0.0, -100.0, 100.0, "cents", "moves every pitch a little"
-    ),
-    "a4_hz": Knob(440.0, 400.0, 480.0, "Hz", "the pitch of A4, note 69"),
-    "bend_range_semitones": Knob(
-        2.0,
-        0.0,
-        96.0,
-        "semitones",
-        "reach of the pitch bend; what MIDI says itself wins",
-    ),
-    "loudness_offset_db": Knob(
-        0.0,
-        -40.0,
-        40.0,
-        "dB",
-        "plays everything louder or softer: the voice itself changes",
-    ),
-    "loudness_curve": Knob(
-        1.0, 0.25, 4.0, "", "below 1 soft playing sounds louder, above 1 softer"
-    ),
-    "pressure_scale": Knob(
-        1.0,
-        0.0,
-        2.0,
-        "",
-        "reach of pressure over loudness; 1: half of the learned range",
-    ),
-    "harmonic_gain_db": Knob(0.0, -60.0, 24.0, "dB", "gain of the harmonic part"),
-    "noise_gain_db": Knob(0.0, -60.0, 24.0, "dB", "gain of the breath and bow noise"),
-    "brightness": Knob(
-        0.0, -2.0, 2.0, "", "tilts the harmonics by 6 dB an octave times this"
-    ),
-    "timbre_scale": Knob(
-        1.0, 0.0, 2.0, "", "reach of CC 74 over brightness; 1: from -1 to 1"
-    ),
-    "attack_scale": Knob(1.0, 0.05, 20.0, "", "stretches the learned attack"),
-    "decay_scale": Knob(1.0, 0.05, 20.0, "", "stretches the learned decay"),
-    "sustain_scale": Knob(
-        1.0,
-        0.05,
-        20.0,
-        "",
-        "holds notes better: divides the depth of the decay and the fading",
-    ),
-    "release_scale": Knob(1.0, 0.05, 20.0, "", "stretches the learned release"),
-    "vibrato_scale": Knob(1.0, 0.0, 4.0, "", "scales all vibrato; 0: none"),
-    "vibrato_rate_hz": Knob(0.0, 0.0, 12.0, "Hz", "rate of the vibrato; 0: as learned"),
-    "vibrato_depth_cents": Knob(
-        0.0, 0.0, 200.0, "cents", "added to the depth of the learned vibrato"
-    ),
-    "modulation_depth_cents": Knob(
-        50.0, 0.0, 200.0, "cents", "depth of vibrato at full modulation wheel"
-    ),
-    "voice_count": Knob(16, 1, 32, "", "notes that may sound at once"),
-    "voice_mode": Knob(
-        profiles_pb2.VOICE_MODE_POLY, meaning="mono: one note at a time on each channel"
-    ),
-    "note_priority": Knob(
-        profiles_pb2.NOTE_PRIORITY_LAST, meaning="which held key sounds in mono"
-    ),
-    "portamento_s": Knob(
-        0.0,
-        0.0,
-        5.0,
-        "s",
-        "time of a glide between slurred notes in mono; 0: as learned",
-    ),
-    "reverb_mix": Knob(1.0, 0.0, 1.0, "", "share of the learned reverb"),
-    "output_gain_db": Knob(0.0, -60.0, 24.0, "dB", "gain after the voice"),
+    "pitch_shift_semitones": Knob(0.0, -48.0, 48.0, "semitones"),
+    "fine_tuning_cents": Knob(0.0, -100.0, 100.0, "cents"),
+    "a4_hz": Knob(440.0, 400.0, 480.0, "Hz"),
+    "bend_range_semitones": Knob(2.0, 0.0, 96.0, "semitones"),
+    "loudness_offset_db": Knob(0.0, -40.0, 40.0, "dB"),
+    "loudness_curve": Knob(1.0, 0.25, 4.0),
+    "pressure_scale": Knob(1.0, 0.0, 2.0),
+    "harmonic_gain_db": Knob(0.0, -60.0, 24.0, "dB"),
+    "noise_gain_db": Knob(0.0, -60.0, 24.0, "dB"),
+    "brightness": Knob(0.0, -2.0, 2.0),
+    "timbre_scale": Knob(1.0, 0.0, 2.0),
+    "attack_scale": Knob(1.0, 0.05, 20.0),
+    "decay_scale": Knob(1.0, 0.05, 20.0),
+    "sustain_scale": Knob(1.0, 0.05, 20.0),
+    "release_scale": Knob(1.0, 0.05, 20.0),
+    "vibrato_scale": Knob(1.0, 0.0, 4.0),
+    "vibrato_rate_hz": Knob(0.0, 0.0, 12.0, "Hz"),
+    "vibrato_depth_cents": Knob(0.0, 0.0, 200.0, "cents"),
+    "modulation_depth_cents": Knob(50.0, 0.0, 200.0, "cents"),
+    "voice_count": Knob(16, 1, 32),
+    "voice_mode": Knob(profiles_pb2.VOICE_MODE_POLY),
+    "note_priority": Knob(profiles_pb2.NOTE_PRIORITY_LAST),
+    "portamento_s": Knob(0.0, 0.0, 5.0, "s"),
+    "reverb_mix": Knob(1.0, 0.0, 1.0),
+    "output_gain_db": Knob(0.0, -60.0, 24.0, "dB"),
 }
 
 
@@ -217,6 +170,16 @@ def spell(profile: Profile, name: str, value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def choices(name: str, enum_type: Any) -> dict[str, int]:
+    """The values that the field `name` of an enum type may take, as settings spell them."""
+    prefix = f"{name.upper()}_"
+    return {
+        value.name.removeprefix(prefix).lower(): value.number
+        for value in enum_type.values
+        if value.number
+    }
+
+
 def _with_preset(
     profile: profiles_pb2.LearnerProfile,
 ) -> dict[str, Knob]:
@@ -301,29 +264,20 @@ def _parse_value(key: str, text: str, field: Any, knob: Knob) -> Any:
 
 
 def _parse_enum(key: str, text: str, enum_type: Any) -> int:
-    choices = _choices(key, enum_type)
-    if text.lower() not in choices:
-        near = difflib.get_close_matches(text.lower(), choices, n=1)
+    known = choices(key, enum_type)
+    if text.lower() not in known:
+        near = difflib.get_close_matches(text.lower(), known, n=1)
         offer = f"; did you mean {near[0]}?" if near else "."
         raise ConfigError(
-            f"{key}={text} is not known: choose one of {', '.join(choices)}{offer}"
+            f"{key}={text} is not known: choose one of {', '.join(known)}{offer}"
         )
-    return choices[text.lower()]
-
-
-def _choices(name: str, enum_type: Any) -> dict[str, int]:
-    prefix = f"{name.upper()}_"
-    return {
-        value.name.removeprefix(prefix).lower(): value.number
-        for value in enum_type.values
-        if value.number
-    }
+    return known[text.lower()]
 
 
 def _check_choice(name: str, value: int, enum_type: Any) -> None:
     if value not in enum_type.values_by_number:
-        choices = ", ".join(_choices(name, enum_type))
-        raise ConfigError(f"{name}={value} is not known: choose one of {choices}.")
+        known = ", ".join(choices(name, enum_type))
+        raise ConfigError(f"{name}={value} is not known: choose one of {known}.")
 
 
 def _check_range(name: str, value: Any, knob: Knob) -> None:

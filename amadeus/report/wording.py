@@ -4,7 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from amadeus.personality.profiles import LEARNER_KNOBS, spell
+from amadeus.personality.profiles import (
+    LEARNER_KNOBS,
+    PLAYER_KNOBS,
+    Knob,
+    Profile,
+    spell,
+)
 from amadeus.report.session import Session
 from amadeus.v1 import profiles_pb2
 
@@ -58,7 +64,7 @@ LEVELS = {"silent_leak_db", "silence_level_dbfs"}  # decibels, not distances in 
 
 
 class Setting(NamedTuple):
-    """A knob as it stood in a practice."""
+    """A knob as it stands in a profile."""
 
     name: str
     value: str
@@ -114,7 +120,12 @@ def sorted_metrics(metrics: Mapping[str, float]) -> list[str]:
 
 def settings(profile: profiles_pb2.LearnerProfile) -> list[Setting]:
     """Lists all knobs of a learner profile, with what differs from the default marked."""
-    return [_setting(profile, name) for name in LEARNER_KNOBS]
+    return [_setting(profile, name, knob) for name, knob in LEARNER_KNOBS.items()]
+
+
+def player_settings(profile: profiles_pb2.PlayerProfile) -> list[Setting]:
+    """Lists all knobs of a player profile likewise; those of before a knob was there play by its default."""
+    return [_setting(profile, name, knob) for name, knob in PLAYER_KNOBS.items()]
 
 
 def outcome(session: Session) -> str:
@@ -130,8 +141,7 @@ def outcome(session: Session) -> str:
     return "has no end: it is running, or it was killed"
 
 
-def _setting(profile: profiles_pb2.LearnerProfile, name: str) -> Setting:
-    knob = LEARNER_KNOBS[name]
+def _setting(profile: Profile, name: str, knob: Knob) -> Setting:
     value = getattr(profile, name) if profile.HasField(name) else knob.default
     text, default = spell(profile, name, value), spell(profile, name, knob.default)
     return Setting(name, text, knob.unit, default, text == default)

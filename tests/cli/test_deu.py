@@ -1,7 +1,8 @@
 import json
 
-from amadeus.personality.content import write_personality
-from amadeus.v1 import personality_pb2
+from amadeus.cli.main import main
+from amadeus.personality.content import read_personality, write_personality
+from amadeus.v1 import personality_pb2, profiles_pb2
 from tests.cli.terminal import amadeus
 from tests.report.practices import make_practice, make_whole_practice
 
@@ -67,6 +68,19 @@ def test_show_tells_voice_range_metrics_and_practices(home, tmp_path, rng):
     assert f"  digest      sha256:{'cd' * 32}" in lines
     assert "    20261121-034455-ab12  made generation 2" in lines
     assert lines[-1].startswith("    20261122-010203-ffff  has no end")
+
+
+def test_show_tells_the_knobs_that_were_turned(home, capsys):
+    path = teach(home.create_deu("cello"), 1)
+    assert main(["deu", "show", "cello"]) == 0
+    assert "plays with" not in capsys.readouterr().out
+    personality = read_personality(path)
+    personality.player_profile.brightness = 0.5
+    personality.player_profile.voice_mode = profiles_pb2.VOICE_MODE_MONO
+    personality.player_profile.a4_hz = 440
+    write_personality(path, personality)
+    assert main(["deu", "show", "cello"]) == 0
+    assert "plays with  brightness=0.5, voice_mode=mono\n" in capsys.readouterr().out
 
 
 def test_show_survives_a_damaged_voice(home):

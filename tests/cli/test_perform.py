@@ -9,6 +9,8 @@ import pytest
 
 from amadeus.audio.write import write_wav
 from amadeus.cli.main import main
+from amadeus.personality import profiles
+from amadeus.v1.profiles_pb2 import PlayerProfile
 from tests.cli.terminal import environment
 from tests.cli.test_deu import teach
 
@@ -92,3 +94,35 @@ def test_a_midi_file_is_known_by_its_first_bytes(stage, capsys):
     (stage / "silence.mid").rename(stage / "silence")
     assert main(["perform", "cello", "silence", "-o", "out.wav"]) == 2
     assert "silence" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("fine_tuning_cents=101", "choose from -100 to 100 cents"),
+        ("noise_gain_db=-61", "choose from -60 to 24 dB"),
+        ("portamento_s=slow", "choose from 0 to 5 s"),
+        ("voice_count=0", "choose from 1 to 32"),
+        ("voice_mode=duo", "choose one of poly, mono"),
+        ("brightnes=1", "did you mean brightness"),
+    ],
+)
+def test_a_knob_that_cannot_be_is_refused_with_its_range(
+    stage, capsys, setting, sentence
+):
+    arguments = ["perform", "cello", "tune.mid", "-o", "out.wav", "--player", setting]
+    assert main(arguments) == 2
+    errors = capsys.readouterr().err
+    assert setting.split("=")[0] in errors
+    assert sentence in errors
+
+
+def test_every_knob_is_taken(stage, capsys):
+    settings = [
+        f"--player={name}={profiles.spell(PlayerProfile(), name, knob.default)}"
+        for name, knob in profiles.PLAYER_KNOBS.items()
+    ]
+    assert main(["perform", "cello", "tune.mid", "-o", "out.wav", *settings]) == 2
+    errors = capsys.readouterr().err
+    assert "practise again" in errors  # it got as far as the voice, which is none
+    assert not any(name in errors for name in profiles.PLAYER_KNOBS)

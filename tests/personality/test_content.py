@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from google.protobuf import json_format
 
 from amadeus.errors import VoiceError
 from amadeus.personality import content, profiles
@@ -60,6 +61,26 @@ def test_digest_is_golden():
 
 
 GOLDEN = "sha256:4576cc31f2b2f04f7f14fca72c5eecbfc68df6bf49c7ffe55032d86ca789b724"
+
+
+# As stored when players had nine knobs, and its digest of then.
+OF_BEFORE = """{"a4_hz": 415.0, "attack_scale": 1.0, "bend_range_semitones": 2.0, "loudness_offset_db": 0.0,
+ "output_gain_db": 0.0, "pitch_shift_semitones": 0.0, "release_scale": 1.0, "reverb_mix": 0.7, "vibrato_scale": 1.0}"""
+DIGEST_OF_BEFORE = (
+    "sha256:1ea6ae173a32359e84061d073f2af914ea1d02ad888ff48cd9c6acef830e1418"
+)
+
+
+def test_knobs_that_come_later_leave_a_digest_as_it_was(tmp_path):
+    player = json_format.Parse(OF_BEFORE, profiles_pb2.PlayerProfile())
+    personality = personality_pb2.Personality(player_profile=player)
+    content.write_personality(tmp_path, personality)
+    stored = content.read_personality(tmp_path).player_profile
+    ramp = {"w": np.arange(6, dtype=np.float32).reshape(2, 3)}
+    others = profiles_pb2.LearnerProfile(seed=1), personality_pb2.Statistics()
+    assert content.digest(ramp, others[0], stored, others[1]) == DIGEST_OF_BEFORE
+    completed = profiles.complete_player_profile(stored)
+    assert content.digest(ramp, others[0], completed, others[1]) != DIGEST_OF_BEFORE
 
 
 def test_a_personality_reads_back_as_written(tmp_path):

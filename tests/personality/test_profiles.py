@@ -1,7 +1,7 @@
 import pytest
 
 from amadeus.errors import ConfigError
-from amadeus.personality import profiles
+from amadeus.personality import meanings, profiles
 from amadeus.v1 import profiles_pb2
 
 
@@ -53,7 +53,8 @@ def test_settings_are_read_by_kind():
     [
         ("sample_rat=1", "did you mean sample_rate"),
         ("sample_rate", "write it as KEY=VALUE"),
-        ("sample_rate=fast", "not a whole number"),
+        ("sample_rate", "such as preset=live"),
+        ("sample_rate=fast", "not a whole number: choose from 8000 to 96000 Hz"),
         ("learning_rate=fast", "not a number"),
         ("sample_rate=3000", "from 8000 to 96000 Hz"),
         ("learning_rate=nan", "out of range"),
@@ -77,6 +78,59 @@ def test_an_empty_pitch_range_is_refused():
         profiles.complete_learner_profile(
             profiles_pb2.LearnerProfile(f0_min_hz=900, f0_max_hz=800)
         )
+
+
+@pytest.mark.parametrize(("name", "knob"), profiles.PLAYER_KNOBS.items())
+def test_a_player_knob_out_of_range_is_named_with_unit_and_range(name, knob):
+    if knob.low is None:
+        with pytest.raises(ConfigError, match=rf"{name}=loud is not known: choose one"):
+            profiles.parse_player_settings([f"{name}=loud"])
+        return
+    sentence = rf"choose from {knob.low:g} to {knob.high:g} ?{knob.unit}\.$"
+    for text in (f"{knob.high + 1:g}", f"{knob.low - 1:g}", "loud"):
+        with pytest.raises(ConfigError, match=f"{name}={text} is .*{sentence}"):
+            profiles.parse_player_settings([f"{name}={text}"])
+    for limit in (knob.low, knob.high):
+        profile = profiles.parse_player_settings([f"{name}={limit}"])
+        assert profiles.complete_player_profile(profile) is not None
+
+
+def test_modes_are_spelled_as_words():
+    settings = ["voice_mode=mono", "note_priority=HIGH", "voice_count=3"]
+    profile = profiles.parse_player_settings(settings)
+    assert profile.voice_mode == profiles_pb2.VOICE_MODE_MONO
+    assert profile.note_priority == profiles_pb2.NOTE_PRIORITY_HIGH
+    assert profiles.spell(profile, "note_priority", profile.note_priority) == "high"
+    with pytest.raises(ConfigError, match="poly, mono; did you mean mono"):
+        profiles.parse_player_settings(["voice_mode=mon"])
+    with pytest.raises(ConfigError, match=r"voice_count=2\.5 is not a whole number"):
+        profiles.parse_player_settings(["voice_count=2.5"])
+
+
+def test_a_mode_not_chosen_is_the_default_and_an_unknown_one_refused():
+    open_ = profiles_pb2.PlayerProfile(
+        voice_mode=profiles_pb2.VOICE_MODE_UNSPECIFIED,
+        note_priority=profiles_pb2.NOTE_PRIORITY_UNSPECIFIED,
+    )
+    complete = profiles.complete_player_profile(open_)
+    assert complete.voice_mode == profiles_pb2.VOICE_MODE_POLY
+    assert complete.note_priority == profiles_pb2.NOTE_PRIORITY_LAST
+    with pytest.raises(ConfigError, match=r"voice_mode=9 is not known: .* poly, mono"):
+        profiles.complete_player_profile(profiles_pb2.PlayerProfile(voice_mode=9))
+
+
+def test_what_is_given_wins_over_the_personality_and_that_over_the_defaults():
+    learned = profiles_pb2.PlayerProfile(brightness=1, voice_count=4)
+    given = profiles_pb2.PlayerProfile(brightness=0)
+    settled = profiles.settle_player_profile(learned, given)
+    assert (settled.brightness, settled.voice_count, settled.a4_hz) == (0, 4, 440)
+    assert learned == profiles_pb2.PlayerProfile(brightness=1, voice_count=4)
+    assert profiles.settle_player_profile(learned).brightness == 1
+
+
+def test_every_knob_has_a_meaning():
+    assert sorted(meanings.PLAYER_MEANINGS) == sorted(profiles.PLAYER_KNOBS)
+    assert sorted(meanings.LEARNER_MEANINGS) == sorted(profiles.LEARNER_KNOBS)
 
 
 def test_player_knobs_are_checked_too():
