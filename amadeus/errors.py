@@ -8,7 +8,9 @@
     │   └── NotHeldError             it holds no such deu or generation
     ├── VoiceError                   a personality that is missing, damaged or foreign
     │   └── BundleError              a `.deu` bundle that must not be played
-    └── PracticeError                a practice that had to stop
+    │       └── BundleTooLargeError  it is larger than the limit set here
+    ├── PracticeError                a practice that had to stop
+    └── StudioError                  a studio that cannot be reached, or that refused
 
 Each message says what was given, what is needed and what to do next, in one sentence. The
 command line prints it and exits with status 2.
@@ -47,5 +49,22 @@ class BundleError(VoiceError):
     """A `.deu` bundle is damaged, foreign or dangerous."""
 
 
+class BundleTooLargeError(BundleError):
+    """A `.deu` bundle is larger than the limit set here."""
+
+
 class PracticeError(AmadeusError):
     """A practice had to stop."""
+
+
+class StudioError(AmadeusError):
+    """A studio cannot be reached, or refused what it was asked.
+
+    Attributes:
+      code: Name of the gRPC status.
+      reason: For programs, as `proto/amadeus/v1/studio.proto` names it; empty without one.
+    """
+
+    def __init__(self, text: str, *, code: str = "", reason: str = "") -> None:
+        super().__init__(text)
+        self.code, self.reason = code, reason

@@ -18,7 +18,16 @@ from amadeus.play.midi_file import TimedMessage, load_midi
 from amadeus.play.notation import Channel, Note, Score, Steps, score_order
 from amadeus.play.reading import Reading
 
-__all__ = ["Channel", "Note", "Score", "Steps", "Track", "list_tracks", "read_score"]
+__all__ = [
+    "Channel",
+    "Note",
+    "Score",
+    "Steps",
+    "Track",
+    "list_tracks",
+    "read_events",
+    "read_score",
+]
 
 DRUM_CHANNEL = 9
 MAX_DURATION_S = 3600.0
@@ -74,6 +83,29 @@ def read_score(path: str | Path, *, tracks: Sequence[int | str] | None = None) -
             f"drum notes (channel 10) left out, for a voice has no drums: {drum_count}."
         )
     return Score(tuple(notes), reading.channels(), tuple(notices))
+
+
+def read_events(
+    path: str | Path, *, tracks: Sequence[int | str] | None = None
+) -> list[tuple[float, bytes]]:
+    """Reads a MIDI file as what would be played into a receiver: seconds and MIDI bytes, in order of time.
+
+    Args:
+      path: See `read_score`.
+      tracks: See `read_score`.
+
+    Raises:
+      ScoreError: See `read_score`.
+      ConfigError: A chosen track is not there.
+    """
+    read_score(path, tracks=tracks)  # refuses what cannot be played
+    messages = load_midi(path)
+    chosen = _choose(_list_tracks(messages), tracks, path)
+    return [
+        (timed.time_s, bytes(timed.message.bytes()))
+        for timed in messages
+        if not timed.message.is_meta and _is_wanted(timed, chosen)
+    ]
 
 
 def _is_wanted(timed: TimedMessage, chosen: set[int]) -> bool:
