@@ -24,6 +24,8 @@ MAX_NAME_LENGTH = 255
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip knows no earlier time
 _RIGHTS = stat.S_IFREG | 0o644
 _UNIX = 3  # whose rights these are
+_FORMAT = 20  # 2.0, the first with deflate
+_DATE = 1 << 5 | 1  # the epoch, as a zip writes it
 _CHUNK = 2**18
 
 _END = struct.Struct("<4s4H2LH")
@@ -126,15 +128,16 @@ def _read_entry(directory: bytes) -> tuple[Member, bytes]:
     if len(directory) < _ENTRY.size:
         raise _damaged("its directory is cut off")
     head = _ENTRY.unpack_from(directory)
-    signature, _, system, _, _, flags, method, _, _ = head[:9]
+    signature, *made, flags, method, clock, date = head[:9]
     crc, packed_size, size, n_name, n_extra, n_comment = head[9:15]
-    disk, _, rights, offset = head[15:]
+    disk, text, rights, offset = head[15:]
     name = _name(directory[_ENTRY.size : _ENTRY.size + n_name], n_name)
-    if signature != _ENTRY_SIGNATURE or flags or n_extra or n_comment or disk:
+    odd = (flags, n_extra, n_comment, disk, text, clock)
+    if signature != _ENTRY_SIGNATURE or any(odd) or date != _DATE:
         raise _damaged(f"{name} is encrypted, split or extended")
     if method not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise _damaged(f"{name} is packed by method {method}")
-    if system != _UNIX or rights >> 16 != _RIGHTS:
+    if made != [_FORMAT, _UNIX, _FORMAT, 0] or rights != _RIGHTS << 16:
         raise BundleError(
             f"{name} in the bundle is a link, a folder or a device, not a plain file: only plain files are taken."
         )
@@ -147,12 +150,25 @@ def _check_local(source: BinaryIO, entry: Member, offset: int) -> int:
     if entry.offset != offset:
         raise _damaged(f"{entry.name} is not where it should be")
     source.seek(offset)
-    signature, _, _, flags, method, _, _, crc, packed_size, size, n_name, n_extra = (
-        _LOCAL.unpack(_read(source, _LOCAL.size))
-    )
+    (
+        signature,
+        *made,
+        flags,
+        method,
+        clock,
+        date,
+        crc,
+        packed_size,
+        size,
+        n_name,
+        n_extra,
+    ) = _LOCAL.unpack(_read(source, _LOCAL.size))
     name = _name(_read(source, min(n_name, MAX_NAME_LENGTH)), n_name)
     said = Member(name, method, crc, packed_size, size, offset)
-    if signature != _LOCAL_SIGNATURE or flags or n_extra or said != entry:
+    odd = (flags, n_extra, clock)
+    if signature != _LOCAL_SIGNATURE or any(odd) or said != entry:
+        raise _damaged(f"{entry.name} is described twice and differently")
+    if made != [_FORMAT, 0] or date != _DATE:
         raise _damaged(f"{entry.name} is described twice and differently")
     return source.tell()
 

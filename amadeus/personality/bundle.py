@@ -27,7 +27,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from google.protobuf import json_format
 
-from amadeus.errors import BundleError
+from amadeus.errors import BundleError, BundleTooLargeError
 from amadeus.home import explain_os_errors
 from amadeus.personality import archive, content, inspection, weights
 from amadeus.v1 import personality_pb2
@@ -120,7 +120,7 @@ def read_bundle(
       Who it is; its generation is 0 until a home counts it.
 
     Raises:
-      BundleError: It is damaged, foreign, dangerous, or too large.
+      BundleError: It is damaged, foreign or dangerous; BundleTooLargeError where it is too large.
       HomeError: The folder cannot be written.
     """
     limits = limits or BundleLimits()
@@ -284,8 +284,8 @@ def _unpack(
             raise _refused(f"{entry.path} has not the SHA-256 that is written for it")
 
 
-def _too_large(what: str, n_bytes: int, limit: int) -> BundleError:
-    return BundleError(
+def _too_large(what: str, n_bytes: int, limit: int) -> BundleTooLargeError:
+    return BundleTooLargeError(
         f"{what} has {n_bytes} bytes and at most {limit} are taken: raise the limit if you trust where it comes from."
     )
 

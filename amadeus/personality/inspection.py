@@ -11,7 +11,7 @@ import numpy as np
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from amadeus.errors import BundleError, ConfigError
+from amadeus.errors import BundleError, ConfigError, VoiceError
 from amadeus.home import NAME_PATTERN
 from amadeus.personality import content, operations, profiles, size, weights
 from amadeus.personality.operations import Signature, Tensor
@@ -42,6 +42,7 @@ def check_voice(voice_path: Path) -> personality_pb2.Personality:
     check_identity(personality)
     values = weights.read_weights(voice_path / "variables")
     check_digest(personality, values)
+    _check_checksums(voice_path)
     profile = profiles.complete_learner_profile(personality.learner_profile)
     _check_weights(values, profile)
     graph = (voice_path / "saved_model.pb").read_bytes()
@@ -113,6 +114,16 @@ def check_digest(
         raise _refused(
             f"its content has the digest {digest[:19]}..., and it says {personality.digest[:19]}..., so it was changed"
         )
+
+
+def _check_checksums(voice_path: Path) -> None:
+    """Lets TensorFlow read the weights, now that their index can be believed: it looks at checksums."""
+    from amadeus.voice.export import read_weights
+
+    try:
+        read_weights(voice_path)
+    except VoiceError as error:
+        raise _refused("its weights have not the checksums written for them") from error
 
 
 def _check_profiles(personality: personality_pb2.Personality) -> None:

@@ -169,17 +169,23 @@ def _block(index: bytes, handle: _Handle) -> Iterator[tuple[bytes, bytes]]:
     limit = len(block) - 4 * (n_restarts + 1)
     if limit < 0:
         raise _damaged("their index is cut off")
+    restarts = set(np.frombuffer(block[limit:-4], "<u4").tolist())
     position, key = 0, b""
     while position < limit:
+        start = position
         n_shared, position = _read_varint(block, position)
         n_new, position = _read_varint(block, position)
         n_value, position = _read_varint(block, position)
         stop = position + n_new + n_value
         if n_shared > len(key) or stop > limit:
             raise _damaged("their index runs over")
+        if n_shared == 0:
+            restarts.discard(start)
         key = key[:n_shared] + block[position : position + n_new]
         yield key, block[position + n_new : stop]
         position = stop
+    if restarts - {0}:
+        raise _damaged("their index would be searched where nothing begins")
 
 
 def _read_handle(text: bytes, position: int) -> tuple[_Handle, int]:
