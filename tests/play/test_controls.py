@@ -435,9 +435,24 @@ ANY_STATISTICS = st.sampled_from(
     attack=st.floats(0.05, 20),
     release=st.floats(0.05, 20),
     offset=st.floats(-40, 40),
+    others=st.fixed_dictionaries(
+        {},
+        optional={
+            "loudness_curve": st.floats(0.25, 4),
+            "decay_scale": st.floats(0.05, 20),
+            "sustain_scale": st.floats(0.05, 20),
+            "vibrato_rate_hz": st.floats(0, 12),
+            "vibrato_depth_cents": st.floats(0, 200),
+            "brightness": st.floats(-2, 2),
+            "voice_count": st.integers(1, 32),
+            "voice_mode": st.sampled_from([1, 2]),
+            "note_priority": st.sampled_from([1, 2, 3]),
+            "portamento_s": st.floats(0, 5),
+        },
+    ),
 )
 def test_any_score_becomes_controls_a_voice_can_play(
-    notes, statistics, attack, release, offset
+    notes, statistics, attack, release, offset, others
 ):
     playing = play(
         *sorted(notes),
@@ -445,7 +460,9 @@ def test_any_score_becomes_controls_a_voice_can_play(
         attack_scale=attack,
         release_scale=release,
         loudness_offset_db=offset,
+        **others,
     )
+    assert len(playing.lines) <= others.get("voice_count", 16)
     learned_max_db = max(statistics.loudness_quantiles_db, default=-5)
     ceiling_db = learned_max_db + max(offset, 0)
     end_frame = max(n.end_s for n in notes) * SPEC.frame_rate
@@ -458,3 +475,6 @@ def test_any_score_becomes_controls_a_voice_can_play(
         assert ((line.loudness_db == SILENCE_DB) == (line.f0_hz < 0)).all()
         assert (np.abs(line.f0_hz) >= 8 - 1e-6).all()
         assert len(line.f0_hz) >= end_frame
+        for curve in line.timbre or ():
+            assert curve.shape == line.f0_hz.shape
+            assert np.isfinite(curve).all()
