@@ -40,6 +40,11 @@ COMMANDS = {
     "presets": LazyCommand(
         "amadeus.cli.presets", "presets", "Explain the presets a voice is made from."
     ),
+    "knobs": LazyCommand(
+        "amadeus.cli.knobs",
+        "knobs",
+        "Explain how a deu plays and learns, knob by knob.",
+    ),
     "practice": LazyCommand(
         "amadeus.cli.practice", "practice", "Teach a deu: make its next personality."
     ),
