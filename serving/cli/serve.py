@@ -5,6 +5,7 @@ import functools
 import os
 import signal
 import sys
+import time
 
 from amadeus.cli.status import EXIT_INTERRUPTED
 from amadeus.home import Home
@@ -12,6 +13,7 @@ from serving.studio.config import StudioConfig, is_loopback
 from serving.studio.server import Studio
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+ECHO_S = 0.5  # programs such as `timeout` send a signal twice and mean it once
 _MAX_NAMED_DEUS = 8
 
 
@@ -42,14 +44,15 @@ async def _serve(config: StudioConfig, home: Home) -> int:
         )
     starting.cancel()
     await studio.stop()
-    return EXIT_INTERRUPTED if stopped_by.result() == signal.SIGINT else 0
+    return EXIT_INTERRUPTED if stopped_by.result()[0] == signal.SIGINT else 0
 
 
-def _notice(stopped_by: asyncio.Future[int], number: int) -> None:
-    if stopped_by.done():
+def _notice(stopped_by: asyncio.Future[tuple[int, float]], number: int) -> None:
+    if not stopped_by.done():
+        stopped_by.set_result((number, time.monotonic()))
+    elif time.monotonic() - stopped_by.result()[1] > ECHO_S:
         # Sessions and voices are files that bear this; whoever asks twice means it.
         os._exit(128 + number)
-    stopped_by.set_result(number)
 
 
 def say(text: str) -> None:
@@ -96,7 +99,9 @@ def _name_deus(home: Home) -> str:
     ]
     if not playing:
         return "none yet: `amadeus practice imitate` teaches one, `amadeus deu import` brings one"
-    more = len(playing) - _MAX_NAMED_DEUS
-    return ", ".join(playing[:_MAX_NAMED_DEUS]) + (
+    more = len(playing) - ECHO_S = 0.5  # programs such as `timeout` send a signal twice and mean it once
+_MAX_NAMED_DEUS
+    return ", ".join(playing[:ECHO_S = 0.5  # programs such as `timeout` send a signal twice and mean it once
+_MAX_NAMED_DEUS]) + (
         f" and {more} more" if more > 0 else ""
     )

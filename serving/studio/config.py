@@ -53,7 +53,7 @@ class StudioConfig:
       max_minutes: Minutes a practice may train; None: as `PracticeLimits` says.
       max_bundle_bytes: Size of a `.deu` bundle; None: as `PersonalityLimits` says.
       practices_at_once: Practices that run at once, the others wait; None: as `PracticeLimits` says.
-      grace_s: How long performances may take to end when the studio stops.
+      grace_s: How long performances and workers of practices may take to end when the studio stops.
     """
 
     host: str = "127.0.0.1"
@@ -78,7 +78,7 @@ class StudioConfig:
     max_minutes: float | None = None
     max_bundle_bytes: int | None = None
     practices_at_once: int | None = None
-    grace_s: float = 10.0
+    grace_s: float = 20.0
 
     def __post_init__(self) -> None:
         _check_ports(self)

@@ -13,7 +13,11 @@ from typing import Literal, TextIO
 Format = Literal["text", "json"]
 Level = Literal["debug", "info", "warning", "error"]
 
-LOUD_LIBRARIES = ("aiohttp.access", "asyncio", "absl", "h5py", "numba")
+# TensorFlow warns of what its next version may do; the others tell what they are doing.
+LOUD_LIBRARIES = {
+    **dict.fromkeys(("aiohttp.access", "asyncio", "absl", "numba"), logging.WARNING),
+    "tensorflow": logging.ERROR,
+}
 HIDDEN = "[hidden]"
 
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -33,8 +37,8 @@ def configure(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in LOUD_LIBRARIES:
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    for name, least in LOUD_LIBRARIES.items():
+        logging.getLogger(name).setLevel(max(least, root.level))
 
 
 class TextFormatter(logging.Formatter):

@@ -14,6 +14,7 @@ counters; what can be asked for at any time, such as the states of sessions, is 
     process_*                               memory, processor time and files of the process
 """
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 
 from aiohttp import web
@@ -127,8 +128,9 @@ class MetricsEndpoint:
             self._runner = None
 
     async def _answer(self, _request: web.Request) -> web.Response:
+        # In a thread, for some of it is counted from files.
         return web.Response(
-            body=self._metrics.text(),
+            body=await asyncio.to_thread(self._metrics.text),
             headers={"Content-Type": exposition.CONTENT_TYPE_LATEST},
         )
 

@@ -22,6 +22,7 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
+from amadeus.cli.quiet import stderr_kept_back
 from amadeus.errors import ConfigError
 from amadeus.home import Home
 from amadeus.v1 import studio_pb2
@@ -233,7 +234,8 @@ async def _open_real_rooms(config: StudioConfig, home: Home, metrics: Metrics) -
 
 
 def _import_rooms() -> RoomsOpener:
-    from serving.studio.rooms import open_rooms
+    with stderr_kept_back():
+        from serving.studio.rooms import open_rooms
 
     return open_rooms
 

@@ -3,6 +3,7 @@
 Servicers raise; `StatusInterceptor` is the one place that turns what was raised into a status:
 
     StatusError               its own code, text, reason and metadata
+    ServingError              what the embedded model server says, with its code
     amadeus.errors.*          a code by class (`CODES`), the error's own sentence
     OSError: disk full        RESOURCE_EXHAUSTED
     grpc.RpcError             a model server elsewhere that cannot be reached or is too slow: its own code
@@ -27,6 +28,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from amadeus import errors
+from serving.model_server.status import ServingError
 
 DOMAIN = "amadeus"
 REASON_FAULT = (
@@ -49,6 +51,7 @@ CODES: Mapping[type[errors.AmadeusError], grpc.StatusCode] = {
     errors.PracticeError: grpc.StatusCode.ABORTED,
 }
 
+_NUMBERED = {code.value[0]: code for code in grpc.StatusCode}
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _PASSED_ON = {
     grpc.StatusCode.UNAVAILABLE,
@@ -108,6 +111,8 @@ def explain(error: BaseException) -> StatusError:
     """Finds the status an error stands for; a fault of ours is logged under the number the client is told."""
     if isinstance(error, StatusError):
         return error
+    if isinstance(error, ServingError):
+        return StatusError(_NUMBERED[int(error.code)], error.text)
     if isinstance(error, errors.AmadeusError):
         return StatusError(_code_of(error), str(error))
     if isinstance(error, OSError) and error.errno in _DISK_FULL:
