@@ -99,9 +99,7 @@ def _name_deus(home: Home) -> str:
     ]
     if not playing:
         return "none yet: `amadeus practice imitate` teaches one, `amadeus deu import` brings one"
-    more = len(playing) - ECHO_S = 0.5  # programs such as `timeout` send a signal twice and mean it once
-_MAX_NAMED_DEUS
-    return ", ".join(playing[:ECHO_S = 0.5  # programs such as `timeout` send a signal twice and mean it once
-_MAX_NAMED_DEUS]) + (
+    more = len(playing) - _MAX_NAMED_DEUS
+    return ", ".join(playing[:_MAX_NAMED_DEUS]) + (
         f" and {more} more" if more > 0 else ""
     )
