@@ -1,13 +1,15 @@
-"""`amadeus perform`: a deu plays a MIDI file, or another sound with its own voice."""
+"""`amadeus perform`: a deu plays a MIDI file, another sound with its own voice, or live in a studio."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from amadeus.cli.output import check_output
 from amadeus.cli.quiet import stderr_kept_back
+from amadeus.cli.rooms import load
+from amadeus.cli.studio_options import read_address, studio_options
 from amadeus.errors import ConfigError
 from amadeus.home import Deu, Home
 
@@ -26,9 +28,9 @@ MIN_RATE, MAX_RATE = 4_000, 384_000  # Hz; what a WAV file is commonly asked to 
 
 @click.command()
 @click.argument("name")
-@click.argument("source", metavar="INPUT")
+@click.argument("source", metavar="[INPUT]", required=False)
 @click.option(
-    "-o", "--output", metavar="OUT.wav", required=True, help="The WAV file to write."
+    "-o", "--output", metavar="OUT.wav", help="The WAV file to write; not with --live."
 )
 @click.option(
     "--rate", type=int, metavar="HZ", help="Sample rate. Default: the voice's own."
@@ -54,27 +56,79 @@ MIN_RATE, MAX_RATE = 4_000, 384_000  # Hz; what a WAV file is commonly asked to 
 @click.option(
     "--generation", type=int, metavar="N", help="Which voice. Default: the current one."
 )
+@studio_options
+@click.option(
+    "--live",
+    is_flag=True,
+    help="Play a MIDI input through the sound card, in the studio named.",
+)
+@click.option(
+    "--midi-port",
+    metavar="NAME",
+    help="A part of the MIDI input's name. Default: the first.",
+)
+@click.option(
+    "--sound-card",
+    metavar="NAME",
+    help="A part of the sound card's name. Default: the system's own choice.",
+)
+@click.option(
+    "--lead-ms",
+    type=click.FloatRange(1, 1000),
+    default=15.0,
+    show_default=True,
+    help="How far the studio plays ahead of the sound card.",
+)
 @click.pass_obj
 def perform(
     home: Home,
     name: str,
-    source: str,
-    output: str,
+    source: str | None,
+    output: str | None,
     rate: int | None,
     player: tuple[str, ...],
     track: tuple[str, ...],
     octave: int | None,
     generation: int | None,
-) -> None:
-    """Let the deu NAME play INPUT: a MIDI file, or a sound to imitate with its own voice."""
-    deu = home.deu(name)
-    voice_path = find_voice(deu, generation)
-    out_path = check_output(output, suffixes=(".wav", ".wave"))
-    source_path = _check_source(source, out_path)
+    live: bool,
+    midi_port: str | None,
+    sound_card: str | None,
+    lead_ms: float,
+    **studio: Any,
+) -> int | None:
+    """Let the deu NAME play INPUT: a MIDI file, or a sound to imitate with its own voice.
+
+    With --studio a studio plays; with --live too, it plays what comes from a MIDI input through the sound card.
+    """
+    address = read_address(**studio)
+    if live:
+        _check_live(address, source, output)
+    elif source is None or output is None:
+        raise ConfigError(
+            "perform needs an input and -o OUT.wav: name a MIDI file or a sound, or play with --live."
+        )
+    if address is None or generation is not None:
+        _check_generation(generation)
     _check_rate(rate)
     from amadeus.personality import profiles
 
     settings = profiles.parse_player_settings(player)
+    if live:
+        served = load("serving.cli.perform")
+        wanted = served.Wanted(name, generation, settings, rate or 0)
+        options = served.LiveOptions(midi_port, sound_card, lead_ms)
+        return served.play_live(home, address, wanted, options)
+    voice_path = find_voice(home.deu(name), generation) if address is None else None
+    out_path = check_output(output, suffixes=(".wav", ".wave"))
+    source_path = _check_source(source, out_path)
+    if address is not None:
+        served = load("serving.cli.perform")
+        wanted = served.Wanted(name, generation, settings, 0)
+        performance = served.play_file(
+            home, address, wanted, source_path, track=track, octave=octave
+        )
+        _write(out_path, performance, rate)
+        return None
     play = _prepare_score if is_score(source_path) else _prepare_audio
     performer = play(source_path, track=track, octave=octave)
     with stderr_kept_back():
@@ -82,6 +136,7 @@ def perform(
 
         performance = performer(Voice.load(voice_path), settings)
     _write(out_path, performance, rate)
+    return None
 
 
 def find_voice(deu: Deu, generation: int | None) -> Path:
@@ -91,9 +146,24 @@ def find_voice(deu: Deu, generation: int | None) -> Path:
       ConfigError: The number cannot be one of a generation.
       HomeError: There is no such voice.
     """
+    _check_generation(generation)
+    return deu.voice_path(generation)
+
+
+def _check_generation(generation: int | None) -> None:
     if generation is not None and generation < 1:
         raise ConfigError(f"there is no generation {generation}: they count from 1.")
-    return deu.voice_path(generation)
+
+
+def _check_live(address: object, source: str | None, output: str | None) -> None:
+    if address is None:
+        raise ConfigError(
+            "--live plays in a studio: start one with `amadeus studio`, and name it with --studio localhost:8470."
+        )
+    if source is not None or output is not None:
+        raise ConfigError(
+            "--live plays what comes from a MIDI input: leave out the input file and -o."
+        )
 
 
 def is_score(path: Path) -> bool:

@@ -2,15 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from amadeus.cli.rooms import load
 from amadeus.errors import ConfigError
-
-if TYPE_CHECKING:
-    from serving.client.connection import Address
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _OPTIONS = (
@@ -70,8 +67,8 @@ def read_address(
     studio_ca_path: Path | None,
     studio_cert_path: Path | None,
     studio_key_path: Path | None,
-) -> "Address | None":
-    """Makes an address of the options; None where no studio was named.
+) -> Any:
+    """Makes a `serving.client.connection.Address` of the options; None where no studio was named.
 
     Raises:
       ConfigError: Options say how to get in, but not where; or the token's file cannot be read.
@@ -84,7 +81,7 @@ def read_address(
             )
         return None
     connection = load("serving.client.connection")
-    address: Address = connection.Address(
+    return connection.Address(
         studio,
         token=connection.find_token(studio_token_path),
         tls_ca_path=studio_ca_path,
@@ -92,4 +89,3 @@ def read_address(
         client_key_path=studio_key_path,
         tls=studio_tls,
     )
-    return address

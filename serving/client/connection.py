@@ -2,9 +2,10 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 from google.rpc import error_details_pb2
@@ -147,7 +148,12 @@ class _Bearer(
     def __init__(self, token: str) -> None:
         self._header = ("authorization", f"Bearer {token}")
 
-    def _intercept(self, continuation, details, request):
+    def _intercept(
+        self,
+        continuation: Callable[..., Any],
+        details: grpc.ClientCallDetails,
+        request: Any,
+    ) -> Any:
         metadata = [*(details.metadata or ()), self._header]
         return continuation(details._replace(metadata=metadata), request)
 

@@ -62,7 +62,7 @@ def stage(home, tmp_path, monkeypatch):
         ("cello tune.mid -o out.wav --generation 0", "they count from 1"),
         ("viola tune.mid -o out.wav", "has no voice yet"),
         ("bass tune.mid -o out.wav", "there is no deu 'bass'"),
-        ("cello tune.mid", "Missing option '-o'"),
+        ("cello tune.mid", "perform needs an input and -o"),
     ],
 )
 def test_bad_input_is_refused_before_tensorflow_is_imported(
