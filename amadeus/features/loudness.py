@@ -103,10 +103,13 @@ class LoudnessStream:
         hop = self._spec.hop_size
         sound = np.concatenate([self._kept, block])
         n_frames = max(0, (len(sound) - self._span) // hop + 1)
+        if not n_frames:  # the usual case where blocks are short
+            self._kept = sound
+            return np.zeros(0, np.float32)
         self._n_answered += n_frames
         self._kept = sound[n_frames * hop :]
         needed = (n_frames - 1) * hop + self._size
-        return _measure_frames(sound[: max(needed, 0)], self._size, hop, self._meter)
+        return _measure_frames(sound[:needed], self._size, hop, self._meter)
 
 
 def window_size(sample_rate: int) -> int:

@@ -116,6 +116,9 @@ class YinStream:
     def _answer(self, block: np.ndarray) -> Pitch:
         sound = np.concatenate([self._kept, block])
         n_frames = max(0, (len(sound) - self._frame_size) // self._spec.hop_size + 1)
+        if not n_frames:  # the usual case where blocks are short
+            self._kept = sound
+            return Pitch(np.zeros(0, np.float32), np.zeros(0, np.float32))
         views = np.lib.stride_tricks.sliding_window_view(
             np.pad(sound, (0, self._frame_size)), self._frame_size
         )
