@@ -6,9 +6,11 @@ counts on from what it knows.
 
 from collections.abc import Sequence
 
+from amadeus.errors import AmadeusError
 from amadeus.home import Home
 from amadeus.journal import JOURNAL_NAME, JournalReader
-from amadeus.v1 import practice_pb2
+from amadeus.personality.content import read_personality
+from amadeus.v1 import personality_pb2, practice_pb2
 from serving.studio.recordings import known_suffix
 from serving.studio.sessions import Session, State
 
@@ -57,6 +59,7 @@ class Story:
             event.elapsed_s += self._offset_s
             self._elapsed_s = max(self._elapsed_s, event.elapsed_s)
             _name_recordings(event, session, self._home)
+            _claim_generation(event, session, self._home)
             kind = event.WhichOneof("event")
             if kind == "training_progress":
                 self.progress = event.training_progress
@@ -89,6 +92,19 @@ def name_recordings(text: str, session: Session, home: Home) -> str:
     return text.replace(str(home.path), "the studio's home")
 
 
+def find_personality(
+    session: Session, home: Home, generation: int
+) -> personality_pb2.Personality | None:
+    """Finds a generation of a session's deu; None for 0, or if it is gone since."""
+    if not generation:
+        return None
+    try:
+        deu = home.deu(session.configuration.deu)
+        return read_personality(deu.voice_path(generation))
+    except AmadeusError:
+        return None
+
+
 def _name_recordings(
     event: practice_pb2.PracticeEvent, session: Session, home: Home
 ) -> None:
@@ -96,3 +112,13 @@ def _name_recordings(
     if kind in ("warning", "failed"):
         said = getattr(event, kind)
         said.text = name_recordings(said.text, session, home)
+
+
+def _claim_generation(
+    event: practice_pb2.PracticeEvent, session: Session, home: Home
+) -> None:
+    """Calls a generation new where this session made it, if in a practice that was killed before it could say so."""
+    if event.WhichOneof("event") == "finished" and not event.finished.is_new:
+        personality = find_personality(session, home, event.finished.generation)
+        if personality is not None:
+            event.finished.is_new = personality.practice in session.standing.practices

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import grpc
 
-from amadeus.errors import AmadeusError
 from amadeus.home import Home
 from amadeus.journal import JOURNAL_NAME, read_events
-from amadeus.personality.content import read_personality
-from amadeus.v1 import personality_pb2, practice_pb2, session_pb2
+from amadeus.v1 import practice_pb2, session_pb2
 from serving.studio.recordings import RecordingStore
 from serving.studio.schedule import in_order
+from serving.studio.session_events import find_personality
 from serving.studio.sessions import Session, State
 from serving.studio.status import StatusError
 
@@ -41,26 +40,13 @@ def describe(
         end_time=standing.ended_at,
     )
     if session.state.is_over:
-        personality = find_personality(session, home)
+        personality = find_personality(session, home, standing.generation)
         if personality is not None:
             described.personality.CopyFrom(personality)
     progress = _last_progress(session, home)
     if progress is not None:
         described.progress.CopyFrom(progress)
     return described
-
-
-def find_personality(
-    session: Session, home: Home
-) -> personality_pb2.Personality | None:
-    """Finds who plays at the end of a session; None for nobody, or if it is gone since."""
-    if not session.standing.generation:
-        return None
-    try:
-        deu = home.deu(session.configuration.deu)
-        return read_personality(deu.voice_path(session.standing.generation))
-    except AmadeusError:
-        return None
 
 
 def choose_page(

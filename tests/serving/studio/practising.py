@@ -24,14 +24,6 @@ PATIENCE_S = 30.0
 States = session_pb2.PracticeSession.State
 
 
-class Servicer(studio_pb2_grpc.StudioServicer):
-    def __init__(self, practices):
-        self._practices = practices
-
-    def Practice(self, requests, context):
-        return self._practices.practice(requests, context)
-
-
 def stand_ins():
     return {
         "practice_command": lambda path: [
@@ -91,7 +83,13 @@ class StudioProcess:
     def __init__(self, home):
         home.path.mkdir(parents=True, exist_ok=True)
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "stand_in_studio.py"), str(home.path)],
+            [
+                sys.executable,
+                "-m",
+                "tests.serving.studio.stand_in_studio",
+                str(home.path),
+            ],
+            cwd=HERE.parents[2],
             stdout=subprocess.PIPE,
             text=True,
             process_group=0,
@@ -248,6 +246,17 @@ def configure(contents, *, names=(), deu="cello", session_id="", seed=0, **field
         ],
         **fields,
     )
+
+
+async def until(what):
+    """Waits until `what()` is true while everything else goes on, and hands back what it said."""
+
+    async def wait():
+        while not (answer := what()):
+            await asyncio.sleep(0.02)
+        return answer
+
+    return await asyncio.wait_for(wait(), PATIENCE_S)
 
 
 def reason_of(error):

@@ -1,4 +1,4 @@
-"""A studio that only practises, in a process of its own: stand_in_studio.py HOME. It says its port, and ends on SIGTERM."""
+"""A studio that only practises, as a process: stand_in_studio.py HOME. It says its port, and ends on SIGTERM."""
 
 import asyncio
 import signal
@@ -25,5 +25,4 @@ async def main(path):
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[3]))
     asyncio.run(main(Path(sys.argv[1])))

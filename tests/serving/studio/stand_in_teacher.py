@@ -27,7 +27,9 @@ def main(path):
     home = Home(path.parents[3])
     deu = home.deu(request.deu)
     with (home.path / "starts.txt").open("a") as starts:
-        starts.write(f"{request.deu} {path.name} {os.getpid()} {os.getpriority(os.PRIO_PROCESS, 0)}\n")
+        starts.write(
+            f"{request.deu} {path.name} {os.getpid()} {os.getpriority(os.PRIO_PROCESS, 0)}\n"
+        )
     with deu.locked():
         return teach(home, deu, request, Journal(path / JOURNAL_NAME))
 
@@ -37,7 +39,9 @@ def teach(home, deu, request, journal):
     if seed == DEAF:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        journal.write(component_started=practice_pb2.ComponentStarted(component="Trainer"))
+        journal.write(
+            component_started=practice_pb2.ComponentStarted(component="Trainer")
+        )
         progress(journal, 10)
         if seed == DIE or (seed == CRASH_ONCE and len(deu.practices()) == 1):
             os.kill(os.getpid(), signal.SIGKILL)
