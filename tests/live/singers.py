@@ -10,7 +10,7 @@ FULL_DB = 0.0  # loudness of a sine of amplitude 0.5
 
 
 class SineSinger:
-    """Sings sines whose amplitude and phase go on over frames; state: phase, amplitude, started."""
+    """Sings sines whose pitch and amplitude ramp from frame to frame; state: phase, amplitude, pitch."""
 
     state_size = 3
 
@@ -33,10 +33,14 @@ class SineSinger:
         way = np.arange(1, hop + 1) / hop
         before = np.concatenate([state[:, 1:2], gain[:, :-1]], axis=1)
         amplitude = before[..., None] + (gain - before)[..., None] * way
-        steps = np.repeat(np.abs(frames.f0_hz) / rate, hop, axis=1)
+        f0_hz = np.abs(frames.f0_hz)
+        first_hz = np.where(state[:, 2:] > 0, state[:, 2:], f0_hz[:, :1])
+        before_hz = np.concatenate([first_hz, f0_hz[:, :-1]], axis=1)
+        ramp_hz = before_hz[..., None] + (f0_hz - before_hz)[..., None] * way
+        steps = ramp_hz.reshape(len(state), -1) / rate
         phase = state[:, :1] + np.cumsum(steps, axis=1)
         audio = amplitude.reshape(len(state), -1) * np.sin(2 * np.pi * phase)
-        after = np.stack([phase[:, -1] % 1, gain[:, -1], np.ones(len(state))], axis=1)
+        after = np.stack([phase[:, -1] % 1, gain[:, -1], f0_hz[:, -1]], axis=1)
         return Sung(audio.astype(np.float32), after.astype(np.float32))
 
 
