@@ -153,11 +153,6 @@ def settle_silence(statistics: personality_pb2.Statistics) -> float:
     return silence_db if statistics.silence_loudness_db < 0 else _SILENCE_RANGE_DB[1]
 
 
-def settle_floor(statistics: personality_pb2.Statistics) -> float:
-    """Loudness in dB below which the voice is not asked for pitched sound."""
-    return settle_loudness_range(statistics)[0]
-
-
 def settle_loudness_range(
     statistics: personality_pb2.Statistics,
 ) -> tuple[float, float]:
