@@ -15,7 +15,9 @@ Level = Literal["debug", "info", "warning", "error"]
 
 # TensorFlow warns of what its next version may do; the others tell what they are doing.
 LOUD_LIBRARIES = {
-    **dict.fromkeys(("aiohttp.access", "asyncio", "absl", "numba"), logging.WARNING),
+    **dict.fromkeys(
+        ("aiohttp.access", "asyncio", "absl", "grpc", "numba"), logging.WARNING
+    ),
     "tensorflow": logging.ERROR,
 }
 HIDDEN = "[hidden]"

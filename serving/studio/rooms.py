@@ -120,7 +120,10 @@ class EmbeddedModels:
     async def close(self) -> None:
         """Stops listening and frees the models."""
         for listener in self._listeners.values():
-            await listener.stop(STOPPING_S)
+            if isinstance(listener, GrpcServer):
+                await listener.stop(STOPPING_S)
+            else:
+                await listener.stop()
         await asyncio.to_thread(self.server.close)
 
 

@@ -121,7 +121,7 @@ async def channel_to(studio, credentials=None, options=()):
 
 
 async def list_personalities(channel, token=None):
-    metadata = [("authorization", f"Bearer {token}")] if token else None
+    metadata = [("authorization", f"Bearer {token}")] if token is not None else None
     return await studio_pb2_grpc.PersonalitiesStub(channel).ListPersonalities(
         studio_pb2.ListPersonalitiesRequest(), metadata=metadata, timeout=20
     )
