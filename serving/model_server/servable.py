@@ -1,0 +1,303 @@
+"""A loaded SavedModel and its signatures.
+
+It is loaded the way TF Serving does: the graph of the tag `serve` in a session of its own. Beside
+`tf.saved_model.load` that takes half the time to load and 0.1 to 0.2 ms less for each call, asks with names and
+types as the signatures give them, and frees its memory when it is closed rather than when the garbage
+collector comes round.
+
+The session runs a graph in the thread of its caller, operation after operation: a voice has hundreds of
+operations of a microsecond each, and handing them from thread to thread costs more than they do. Large
+operations still use all cores, and callers from several threads run beside each other.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf import message
+from tensorflow.core.protobuf import saved_model_pb2
+
+from serving.model_server.status import (
+    Code,
+    NotFoundError,
+    ServingError,
+    failed_precondition,
+    invalid,
+)
+from serving.model_server.tensors import to_array
+
+DEFAULT_SIGNATURE = "serving_default"
+_UUID_FILE = Path("assets.extra", "mlmd_uuid")
+# of TensorFlow 1: a graph with these cannot run operation after operation
+_OLD_CONTROL_FLOW = {"Switch", "Merge", "Enter", "Exit", "NextIteration", "LoopCond"}
+_MAX_FETCHES = 64  # callables kept for each signature, one for each set of outputs
+
+# A graph being imported is entered in registries of the whole process.
+_loading = threading.Lock()
+
+
+class Servable:
+    """A SavedModel that can be asked from any thread.
+
+    Attributes:
+      path: Its folder.
+      signature_defs: Of the meta graph, by name.
+      mlmd_uuid: What `assets.extra/mlmd_uuid` holds; empty without.
+    """
+
+    def __init__(self, path: Path, session: Any, meta_graph: Any) -> None:
+        """Takes what `load` has read."""
+        self.path = path
+        self.signature_defs: Mapping[str, Any] = {
+            name: signature for name, signature in meta_graph.signature_def.items()
+        }
+        self.mlmd_uuid = _read_uuid(path)
+        self._session = session
+        self._calls: dict[tuple[str, tuple[str, ...]], Callable[..., list]] = {}
+        self._plans = {
+            name: _Plan(name, signature)
+            for name, signature in self.signature_defs.items()
+        }
+        self._lock = threading.Lock()
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Loads a SavedModel.
+
+        Raises:
+          ServingError: There is none, or it is damaged.
+        """
+        _check_present(path)
+        try:
+            with _loading:
+                session, meta_graph = _open(path)
+        except tf.errors.OpError as error:
+            raise from_tensorflow(error) from None
+        except (OSError, ValueError, LookupError, TypeError, RuntimeError) as error:
+            raise ServingError(Code.DATA_LOSS, _first_line(error)) from None
+        return cls(path, session, meta_graph)
+
+    def signature(self, name: str) -> Any:
+        """Finds a SignatureDef.
+
+        Raises:
+          ServingError: FAILED_PRECONDITION if there is none of this name.
+        """
+        return self._plan(name).definition
+
+    def call(
+        self,
+        signature: str,
+        inputs: Mapping[str, np.ndarray],
+        outputs: Sequence[str] = (),
+    ) -> dict[str, np.ndarray]:
+        """Asks a signature.
+
+        Args:
+          signature: Its name.
+          inputs: By name; of the signature's types and shapes. They are not changed.
+          outputs: Which to compute; none stands for all.
+
+        Returns:
+          Outputs by name.
+
+        Raises:
+          ServingError: No such signature, input or output; or what TensorFlow has to say.
+        """
+        plan = self._plan(signature)
+        arrays = plan.arrange(inputs)
+        names = plan.check_outputs(outputs)
+        run = self._calls.get((signature, names)) or self._prepare(plan, names)
+        try:
+            values = run(*arrays)
+        except tf.errors.OpError as error:
+            raise from_tensorflow(error) from None
+        except (TypeError, ValueError) as error:
+            raise invalid(_first_line(error)) from None
+        return dict(zip(names, values, strict=True))
+
+    def close(self) -> None:
+        """Frees its memory. Nobody may be asking."""
+        self._calls.clear()
+        self._session.close()
+
+    def _plan(self, name: str) -> "_Plan":
+        try:
+            return self._plans[name]
+        except KeyError:
+            raise failed_precondition(
+                f'Serving signature key "{name}" not found.'
+            ) from None
+
+    def _prepare(self, plan: "_Plan", names: tuple[str, ...]) -> Callable[..., list]:
+        with self._lock:  # preparing extends the graph
+            known = self._calls.get((plan.name, names))
+            if known:
+                return known
+            fetches = [plan.definition.outputs[name].name for name in names]
+            feeds = [plan.definition.inputs[name].name for name in plan.input_names]
+            try:
+                call = self._session.make_callable(fetches, feeds)
+            except (tf.errors.OpError, ValueError, LookupError, TypeError) as error:
+                raise ServingError(Code.INTERNAL, _first_line(error)) from None
+            if len(self._calls) < _MAX_FETCHES * len(self._plans):
+                self._calls[plan.name, names] = call
+            return call
+
+
+class _Plan:
+    """What a signature takes, looked up once."""
+
+    def __init__(self, name: str, definition: Any) -> None:
+        self.name = name
+        self.definition = definition
+        self.input_names = sorted(definition.inputs)
+        self.output_names = tuple(sorted(definition.outputs))
+        self._defaults = {
+            alias: to_array(tensor) for alias, tensor in _defaults(definition)
+        }
+        self._types = [
+            np.dtype(tf.as_dtype(definition.inputs[alias].dtype).as_numpy_dtype)
+            for alias in self.input_names
+        ]
+        self._shapes = [
+            _shape(definition.inputs[alias].tensor_shape) for alias in self.input_names
+        ]
+
+    def arrange(self, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """Puts inputs in order and checks them."""
+        try:
+            arrays = [inputs[alias] for alias in self.input_names]
+        except KeyError:
+            arrays = self._complete(inputs)
+        if len(inputs) > len(arrays):
+            raise invalid(_wrong_inputs(inputs, self.input_names))
+        for alias, array, dtype, shape in zip(
+            self.input_names, arrays, self._types, self._shapes, strict=True
+        ):
+            if array.dtype != dtype:
+                raise invalid(
+                    f"Expected input {alias} to be {dtype.name} but it is {array.dtype.name}."
+                )
+            if shape is not None and not _fits(array.shape, shape):
+                raise invalid(
+                    f"Expected input {alias} to be of shape {_brackets(shape)} but it is {_brackets(array.shape)}."
+                )
+        return arrays
+
+    def _complete(self, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        known = {**self._defaults, **inputs}
+        missing = set(self.input_names) - known.keys()
+        if missing and len(inputs) == len(self.input_names):
+            strange = min(inputs.keys() - set(self.input_names))
+            raise invalid(
+                f"input tensor alias not found in signature: {strange}. Inputs expected to be in the set "
+                f"{_braces(self.input_names)}."
+            )
+        if missing or inputs.keys() - set(self.input_names):
+            raise invalid(_wrong_inputs(inputs, self.input_names))
+        return [known[alias] for alias in self.input_names]
+
+    def check_outputs(self, outputs: Sequence[str]) -> tuple[str, ...]:
+        """Checks a filter of outputs; none stands for all."""
+        for position, alias in enumerate(outputs):
+            if alias not in self.definition.outputs:
+                raise invalid(
+                    f"output tensor alias not found in signature: {alias} Outputs expected to be in the set "
+                    f"{_braces(self.output_names)}."
+                )
+            if alias in outputs[:position]:
+                raise invalid(f"duplicate output tensor alias: {alias}")
+        return tuple(outputs) or self.output_names
+
+
+def from_tensorflow(error: tf.errors.OpError) -> ServingError:
+    """Translates an error of TensorFlow, without the stack traces it may carry."""
+    code = Code(error.error_code) if error.error_code in set(Code) else Code.UNKNOWN
+    return ServingError(code, error.message.split("\n\nOriginal stack trace")[0])
+
+
+def _open(path: Path) -> tuple[Any, Any]:
+    config = tf.compat.v1.ConfigProto()
+    if not _needs_threads(path):
+        config.experimental.executor_type = "SINGLE_THREADED_EXECUTOR"
+    session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
+    try:
+        with session.graph.as_default():
+            loader = tf.compat.v1.saved_model.loader
+            return session, loader.load(session, ["serve"], str(path))
+    except BaseException:
+        session.close()
+        raise
+
+
+def _needs_threads(path: Path) -> bool:
+    saved_model = saved_model_pb2.SavedModel()
+    try:
+        saved_model.ParseFromString((path / "saved_model.pb").read_bytes())
+    except message.DecodeError:
+        raise ServingError(
+            Code.DATA_LOSS, f"Can't parse {path / 'saved_model.pb'} as binary proto"
+        ) from None
+    return any(
+        node.op in _OLD_CONTROL_FLOW
+        for meta_graph in saved_model.meta_graphs
+        for nodes in (
+            meta_graph.graph_def.node,
+            *(function.node_def for function in meta_graph.graph_def.library.function),
+        )
+        for node in nodes
+    )
+
+
+def _check_present(path: Path) -> None:
+    if not (path / "saved_model.pb").is_file():
+        raise NotFoundError(
+            f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {path}. Check that the "
+            "directory exists and that you have the right permissions for accessing it."
+        )
+
+
+def _read_uuid(path: Path) -> str:
+    try:
+        return (path / _UUID_FILE).read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _defaults(definition: Any) -> Iterable[tuple[str, Any]]:
+    return getattr(definition, "defaults", {}).items()
+
+
+def _shape(proto: Any) -> tuple[int, ...] | None:
+    return None if proto.unknown_rank else tuple(dim.size for dim in proto.dim)
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    return len(shape) == len(wanted) and all(
+        want in (-1, size) for size, want in zip(shape, wanted, strict=True)
+    )
+
+
+def _wrong_inputs(sent: Iterable[str], wanted: Iterable[str]) -> str:
+    sent, wanted = set(sent), set(wanted)
+    return (
+        f"input size does not match signature: {len(sent)}!={len(wanted)} len({_braces(sent)}) != "
+        f"len({_braces(wanted)}). Sent extra: {_braces(sent - wanted)}. Missing but required: "
+        f"{_braces(wanted - sent)}."
+    )
+
+
+def _braces(names: Iterable[str]) -> str:
+    return "{" + ",".join(sorted(names)) + "}"
+
+
+def _brackets(shape: Sequence[int]) -> str:
+    return "[" + ",".join(map(str, shape)) + "]"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
