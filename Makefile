@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test check lock clean
+.PHONY: setup demo test check protos lock clean
 
 setup: $(VENV)/ready
 
@@ -32,6 +32,11 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.protos
+
+# Locks what was added to the protos; what would break those who speak them already is refused.
+protos: setup
+	$(BIN)/python -m tests.protos --update
 
 # Resolves requirements.in again. The overrides are explained in overrides.txt.
 lock: setup
