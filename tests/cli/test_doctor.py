@@ -1,11 +1,12 @@
 import json
+import socket
 import subprocess
 import sys
 
 import pytest
 
 from amadeus.cli.checks import home as homes
-from amadeus.cli.checks import installation, machine
+from amadeus.cli.checks import installation, machine, studio
 from amadeus.native import library as kernels
 from tests.cli.terminal import COMMAND, amadeus, busy_s, environment
 from tests.cli.test_deu import teach
@@ -149,3 +150,27 @@ def test_missing_kernels_are_a_warning_with_a_way_out(monkeypatch):
         kernels.load.cache_clear()
     assert check.state == "warning"
     assert "C compiler" in check.mend
+
+
+def test_ports_of_a_studio_that_are_taken_are_named():
+    with socket.socket() as taken, socket.socket() as freed:
+        for some in (taken, freed):
+            some.bind(("127.0.0.1", 0))
+        taken.listen()
+        ports = {
+            "--port": taken.getsockname()[1],
+            "--metrics-port": freed.getsockname()[1],
+        }
+        freed.close()
+        check = studio.check_ports("127.0.0.1", ports)
+    assert check.state == "warning"
+    assert check.text == f"taken already: {ports['--port']}"
+    assert "--port 0" in check.mend
+    assert "--metrics-port" not in check.mend
+    assert studio.check_ports("127.0.0.1", ports).state == "ok"
+
+
+def test_the_studio_is_looked_at_too(home):
+    checks = json.loads(amadeus("doctor", "--json", home=home).stdout)
+    (check,) = [check for check in checks if check["name"] == "studio"]
+    assert check["state"] in ("ok", "warning")  # one may be open on this machine

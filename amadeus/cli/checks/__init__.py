@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from amadeus.cli.checks import home as homes
-from amadeus.cli.checks import installation, machine
+from amadeus.cli.checks import installation, machine, studio
 from amadeus.cli.checks.check import Check
 from amadeus.home import Home
 
@@ -22,6 +22,7 @@ def examine(home: Home) -> Iterator[Check]:
     yield installation.check_kernels()
     yield installation.check_libsndfile()
     yield installation.check_ffmpeg()
+    yield studio.check_studio()
     yield homes.check_home(home)
     yield homes.check_disk(home)
     yield homes.check_metadata(home)

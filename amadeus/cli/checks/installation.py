@@ -20,10 +20,15 @@ OVERRIDES_PATH = REQUIREMENTS_PATH / "overrides.txt"
 # What an installation without a lock is asked for.
 ESSENTIAL_PACKAGES = (
     *("tensorflow", "tfx", "ml-metadata", "apache-beam", "protobuf", "numpy", "scipy"),
+    *("grpcio", "grpcio-status", "grpcio-health-checking", "grpcio-reflection"),
+    *("tensorflow-serving-api", "aiohttp", "prometheus-client"),
     *("onnxruntime", "swift-f0", "soundfile", "soxr", "mido"),
     *("rich", "click", "platformdirs", "matplotlib", "jinja2"),
 )
-PROTO_STUBS = ("profiles", "personality", "practice")
+PROTO_STUBS = (
+    *("profiles", "personality", "practice"),
+    *("perform", "session", "studio"),
+)
 
 
 def check_packages(lock_path: Path = LOCK_PATH) -> Check:
