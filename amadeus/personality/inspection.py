@@ -11,7 +11,7 @@ import numpy as np
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from amadeus.errors import BundleError, ConfigError, VoiceError
+from amadeus.errors import BundleError, ConfigError
 from amadeus.home import NAME_PATTERN
 from amadeus.personality import content, operations, profiles, size, weights
 from amadeus.personality.operations import Signature, Tensor
@@ -117,12 +117,15 @@ def check_digest(
 
 
 def _check_checksums(voice_path: Path) -> None:
-    """Lets TensorFlow read the weights, now that their index can be believed: it looks at checksums."""
-    from amadeus.voice.export import read_weights
+    """Lets TensorFlow read all of it, now that the index can be believed: it looks at checksums."""
+    import tensorflow as tf
 
+    prefix = voice_path / "variables" / "variables"
     try:
-        read_weights(voice_path)
-    except VoiceError as error:
+        reader = tf.train.load_checkpoint(str(prefix))
+        for key in reader.get_variable_to_shape_map():
+            reader.get_tensor(key)
+    except (tf.errors.OpError, ValueError, LookupError, RuntimeError) as error:
         raise _refused("its weights have not the checksums written for them") from error
 
 

@@ -17,7 +17,7 @@ Reference: tensorflow/SECURITY.md, "TensorFlow models are programs".
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from typing import Any, NamedTuple
 
 from amadeus.errors import BundleError
@@ -137,6 +137,9 @@ def check_graph(content: bytes) -> dict[str, Signature]:
     _check_size(graph)
     saving_nodes = _check_outer(graph.node, saver)
     saving = {_called(node) for node in saving_nodes.values()}
+    for node in graph.node:
+        if node.name not in saving_nodes:
+            _check_calls(node, functions.keys() - saving)
     _check_library(graph.library, functions, saving)
     _check_objects(meta_graph.object_graph_def, graph, functions.keys() - saving)
     _check_meta(meta_graph)
@@ -222,13 +225,13 @@ def _check_library(library: Any, functions: dict[str, Any], saving: set[str]) ->
     calls = {}
     for name, function in functions.items():
         _check_function(function, is_saving=name in saving)
+        for node in function.node_def:
+            _check_calls(node, functions.keys() - saving)
         calls[name] = {
             called for node in function.node_def for called in _callees(node)
         }
-        if calls[name] & saving:
-            raise _foreign(f"the function {name} calls its saver")
-    if saving - functions.keys() or set().union(*calls.values()) - functions.keys():
-        raise _foreign("it calls functions that it does not hold")
+    if saving - functions.keys():
+        raise _foreign("it does not hold its saver")
     _check_descent(calls)
     if library.gradient:
         raise _foreign("it names gradients in the way of TensorFlow 1")
@@ -335,6 +338,12 @@ def _check_constant(node: Any, *, is_saving: bool) -> None:
             raise _foreign(f"its saver names the file {text[:80]!r}")
 
 
+def _check_calls(node: Any, playing: Set[str]) -> None:
+    for name in _callees(node):
+        if name not in playing:
+            raise _foreign(f"{node.name} calls {name[:80]}, which it may not or cannot")
+
+
 def _callees(node: Any) -> Iterator[str]:
     for attribute in node.attr.values():
         if attribute.WhichOneof("value") == "func":
@@ -360,7 +369,7 @@ def _check_descent(calls: dict[str, set[str]]) -> None:
             del left[name]
 
 
-def _check_objects(objects: Any, graph: Any, playing: set[str]) -> None:
+def _check_objects(objects: Any, graph: Any, playing: Set[str]) -> None:
     """Checks what loading makes objects of."""
     constants = {node.name: node for node in graph.node if node.op == "Const"}
     for node in objects.nodes:
@@ -379,7 +388,7 @@ def _check_objects(objects: Any, graph: Any, playing: set[str]) -> None:
             raise _foreign(f"{name} is bound to what is not there")
 
 
-def _check_object(node: Any, playing: set[str]) -> None:
+def _check_object(node: Any, playing: Set[str]) -> None:
     kind = node.WhichOneof("kind")
     if kind not in _KINDS:
         raise _foreign(f"it holds an object of kind {kind}")
