@@ -30,12 +30,14 @@ class Display(Protocol):
         """Says that the worker was asked to stop; called from a signal handler."""
 
 
-def make_display(deu: str, session: Session) -> Display:
-    """Chooses the display that fits where the output goes."""
+def make_display(
+    deu: str, session: Session, *, hint: str = "Ctrl-C stops in good order"
+) -> Display:
+    """Chooses the display that fits where the output goes; `hint` says what Ctrl-C does."""
     if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         from amadeus.cli.live import LiveDisplay  # rich
 
         return LiveDisplay(deu, session)
     from amadeus.cli.lines import LineDisplay
 
-    return LineDisplay(deu, session)
+    return LineDisplay(deu, session, hint=hint)

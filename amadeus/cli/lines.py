@@ -16,15 +16,14 @@ LOG_PERIOD_S = 10.0  # between two lines of progress in a log
 class LineDisplay(contextlib.AbstractContextManager["LineDisplay"]):
     """One line per event, with progress at most every `LOG_PERIOD_S`."""
 
-    def __init__(self, deu: str, session: Session) -> None:
+    def __init__(self, deu: str, session: Session, *, hint: str) -> None:
         self._deu = deu
+        self._hint = hint
         self._session = session
         self._told_at = -math.inf
 
     def __enter__(self) -> "LineDisplay":
-        _say(
-            f"{self._deu} practises ({self._session.practice}); Ctrl-C stops in good order"
-        )
+        _say(f"{self._deu} practises ({self._session.practice}); {self._hint}")
         return self
 
     def __exit__(self, *_error: object) -> None:

@@ -5,10 +5,12 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from amadeus.cli.rooms import load
+from amadeus.cli.studio_options import read_address, studio_options
 from amadeus.errors import ConfigError, HomeError
 from amadeus.home import Deu, Home, explain_os_errors, write_atomically
 
@@ -42,6 +44,13 @@ def practice() -> None:
     multiple=True,
     help="An option for Beam as it stands, such as --direct_num_workers=2. May be repeated.",
 )
+@studio_options
+@click.option(
+    "--session",
+    "session_id",
+    metavar="ID",
+    help="With --studio: a session to go on with, such as one whose upload was left.",
+)
 @click.pass_obj
 def imitate(
     home: Home,
@@ -52,29 +61,82 @@ def imitate(
     learner: tuple[str, ...],
     seed: int | None,
     beam_arg: tuple[str, ...],
+    session_id: str | None,
+    **studio: Any,
 ) -> int:
     """Teach the deu NAME to sound like RECORDINGS: files, folders or globs.
 
     Ctrl-C stops in good order; the same command takes up where it stopped.
+
+    With --studio a studio does it, which makes the deu if it has none of this name, and the voice comes back here. Then
+    Ctrl-C leaves the practice to the studio; `attach` comes back to it.
     """
-    deu = home.deu(name)
+    address = read_address(**studio)
+    deu = home.deu(name) if address is None else None
     settings = gather_settings(learner, minutes=minutes, steps=steps, seed=seed)
     from amadeus.personality import profiles  # protobuf
 
     profile = profiles.complete_learner_profile(
         profiles.parse_learner_settings(settings)
     )
+    if deu is None:
+        _refuse_beam_args(beam_arg)
+        paths = find_paths(recordings)
+        served = load("serving.cli.practice")
+        return served.imitate(
+            home, address, name, paths, profile, session_id=session_id
+        )
+    if session_id is not None:
+        raise ConfigError("--session is of a studio: name it with --studio HOST:PORT.")
     with deu.locked():
         pass  # refuses at once; the worker holds the lock for as long as it runs
     check_space(deu)
-    from amadeus.audio.recordings import find_recordings
-
-    paths = [path.resolve() for path in find_recordings(recordings)]
+    paths = find_paths(recordings)
     _listen_first(paths, profile)
     practice_path = write_request(deu, paths, profile, beam_arg)
     from amadeus.cli.lesson import follow_lesson
 
     return follow_lesson(home, deu, practice_path)
+
+
+@practice.command()
+@click.argument("session_id", metavar="SESSION")
+@studio_options
+@click.pass_obj
+def attach(home: Home, session_id: str, **studio: Any) -> int:
+    """Follow SESSION, a practice in a studio, and bring its voice home.
+
+    All that happened so far is shown again. Ctrl-C leaves the practice to the studio.
+    """
+    address = _need_studio(studio)
+    return load("serving.cli.practice").attach(home, address, session_id)
+
+
+@practice.command()
+@click.argument("session_id", metavar="SESSION")
+@studio_options
+def cancel(session_id: str, **studio: Any) -> int:
+    """End SESSION, a practice in a studio; its deu stays as it was."""
+    return load("serving.cli.practice").cancel(_need_studio(studio), session_id)
+
+
+@practice.command()
+@click.option("--deu", default="", metavar="NAME", help="Of this deu only.")
+@studio_options
+def sessions(deu: str, **studio: Any) -> int:
+    """List the practices of a studio, the newest first."""
+    return load("serving.cli.practice").list_sessions(_need_studio(studio), deu)
+
+
+def find_paths(recordings: Sequence[str]) -> list[Path]:
+    """Finds the recordings that were named.
+
+    Raises:
+      RecordingError: An argument means none.
+    """
+    from amadeus.audio.recordings import find_recordings
+
+    return [path.resolve() for path in find_recordings(recordings)]
 
 
 def gather_settings(
@@ -153,6 +215,22 @@ def check_space(deu: Deu) -> None:
         raise HomeError(
             f"only {free / 1e6:.0f} MB are free in {deu.path}, and a practice needs {MIN_FREE_BYTES / 1e6:.0f} MB: "
             "free some space, or choose another home with AMADEUS_HOME."
+        )
+
+
+def _need_studio(studio: dict[str, Any]) -> Any:
+    address = read_address(**studio)
+    if address is None:
+        raise ConfigError(
+            "sessions live in a studio: name it with --studio HOST:PORT, such as localhost:8470."
+        )
+    return address
+
+
+def _refuse_beam_args(beam_args: Sequence[str]) -> None:
+    if beam_args:
+        raise ConfigError(
+            f"{beam_args[0]} is for Beam on this machine: leave it out where a studio practises."
         )
 
 

@@ -20,25 +20,36 @@ def summarise(deu: Deu, session: Session, *, wall_s: float) -> Iterator[str]:
       session: What happened.
       wall_s: Seconds from starting the worker to its end.
     """
-    yield ""
-    yield from _say_verdict(deu, session)
-    yield from _say_metrics(session)
-    yield from _say_cost(session, wall_s)
+    yield from say_result(deu.name, session, wall_s=wall_s)
     yield from _say_next(deu, session)
 
 
-def _say_verdict(deu: Deu, session: Session) -> Iterator[str]:
+def say_result(deu_name: str, session: Session, *, wall_s: float) -> Iterator[str]:
+    """Sums up a practice that has a result, wherever it was: the verdict, the numbers, the cost.
+
+    Args:
+      deu_name: Who practised.
+      session: What happened.
+      wall_s: Seconds it took in all.
+    """
+    yield ""
+    yield from _say_verdict(deu_name, session)
+    yield from _say_metrics(session)
+    yield from _say_cost(session, wall_s)
+
+
+def _say_verdict(deu_name: str, session: Session) -> Iterator[str]:
     finished, verdict = session.finished, session.evaluated
     reason = f": {verdict.reason}" if verdict is not None and verdict.reason else ""
     if finished.is_new:
-        yield f"{deu.name} plays generation {finished.generation} now{reason}"
+        yield f"{deu_name} plays generation {finished.generation} now{reason}"
         yield f"  digest  {finished.digest}"
     elif finished.generation:
         yield f"not blessed{reason}"
-        yield f"  {deu.name} still plays generation {finished.generation}"
+        yield f"  {deu_name} still plays generation {finished.generation}"
     else:
         yield f"not blessed{reason}"
-        yield f"  {deu.name} has no voice yet"
+        yield f"  {deu_name} has no voice yet"
 
 
 def _say_metrics(session: Session) -> Iterator[str]:

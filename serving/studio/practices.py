@@ -29,6 +29,7 @@ from amadeus.home import Home
 from amadeus.v1 import session_pb2, studio_pb2, studio_pb2_grpc
 from serving.studio import practice_requests, session_view
 from serving.studio.practice_limits import PracticeLimits
+from serving.studio.safety import REASON_STOPPING
 from serving.studio.schedule import Command, Schedule, audition_command
 from serving.studio.session_events import Story
 from serving.studio.sessions import Session, State
@@ -92,6 +93,7 @@ class Practices:
         self._pool = ThreadPoolExecutor(_N_THREADS, "practices")
         self._clock = ThreadPoolExecutor(1, "schedule")
         self._ticking: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._is_due = asyncio.Event()
         self._is_closing = self._is_closed = False
         self._n_streams = 0
@@ -105,10 +107,16 @@ class Practices:
             self._ticking = asyncio.create_task(self._keep_time())
 
     async def close(self) -> None:
-        """Stops in good order: clients are sent away, and workers leave their sessions to be taken up again."""
-        if self._is_closing:
-            return
-        self._is_closing = True
+        """Stops in good order: clients are sent away, and workers leave their sessions to be taken up again.
+
+        A second call waits for the first.
+        """
+        if self._closing is None:
+            self._is_closing = True
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         if self._ticking is not None:
             self._is_due.set()
             await self._ticking
@@ -404,4 +412,5 @@ def _closing() -> StatusError:
     return StatusError(
         grpc.StatusCode.UNAVAILABLE,
         "the studio is stopping; the session is kept: attach to it again when the studio is back.",
+        REASON_STOPPING,
     )

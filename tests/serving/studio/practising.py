@@ -80,7 +80,7 @@ async def client(port):
 class StudioProcess:
     """A studio in a process of its own, to be killed."""
 
-    def __init__(self, home):
+    def __init__(self, home, port=0):
         home.path.mkdir(parents=True, exist_ok=True)
         self.process = subprocess.Popen(
             [
@@ -88,6 +88,7 @@ class StudioProcess:
                 "-m",
                 "tests.serving.studio.stand_in_studio",
                 str(home.path),
+                str(port),
             ],
             cwd=HERE.parents[2],
             stdout=subprocess.PIPE,
@@ -108,8 +109,8 @@ class StudioProcess:
 
 
 @contextlib.contextmanager
-def studio_process(home):
-    process = StudioProcess(home)
+def studio_process(home, port=0):
+    process = StudioProcess(home, port)
     try:
         yield process
     finally:
