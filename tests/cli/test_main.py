@@ -9,7 +9,7 @@ from tests.cli.terminal import COMMAND, amadeus, busy_s, environment
 
 HEAVY = {
     *("numpy", "scipy", "matplotlib", "soundfile", "soxr", "onnxruntime", "rich"),
-    *("tensorflow", "tfx", "apache_beam", "ml_metadata"),
+    *("tensorflow", "tfx", "apache_beam", "ml_metadata", "grpc", "aiohttp"),
 }
 HELPS = [
     [],

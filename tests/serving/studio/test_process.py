@@ -137,6 +137,11 @@ def _note(channel, metadata=None):
     )
 
 
+def _sound(answers):
+    blocks = [answer.audio.samples for answer in answers if answer.HasField("audio")]
+    return np.frombuffer(b"".join(blocks), "<f4")
+
+
 def test_all_services_are_there_and_a_note_is_played(guarded):
     with guarded.channel() as channel:
         reflection = reflection_pb2_grpc.ServerReflectionStub(channel)
@@ -171,9 +176,7 @@ def test_all_services_are_there_and_a_note_is_played(guarded):
         answers = _note(channel, _bearer())
     kinds = [answer.WhichOneof("message") for answer in answers]
     assert (kinds[0], kinds[-1]) == ("started", "ended")
-    sound = np.concatenate(
-        [np.frombuffer(a.audio.samples, "<f4") for a in answers if a.HasField("audio")]
-    )
+    sound = _sound(answers)
     assert np.all(np.isfinite(sound))
     assert np.max(np.abs(sound)) > 0
     assert len(sound) == answers[-1].ended.sample_count
@@ -222,6 +225,23 @@ def test_the_page_says_how_it_is_guarded(guarded):
     assert "cello (generation 1)" in page
     assert "this machine only, with a token, no TLS" in page
     assert f"--studio {guarded.address('studio')}" in page
+
+
+def test_a_studio_plays_with_a_model_server_elsewhere(guarded, cello_home):
+    address = guarded.address("model server")
+    process = Process(cello_home, "--model-server", address).wait_ready()
+    try:
+        page = "".join(process.said)
+        assert f"{address} (a TF Serving)" in page
+        assert "REST" not in page
+        with process.channel() as channel:
+            remote = _sound(_note(channel))
+        with guarded.channel() as channel:
+            embedded = _sound(_note(channel, _bearer()))
+        np.testing.assert_allclose(remote, embedded, atol=1e-4)
+        assert np.max(np.abs(remote)) > 0
+    finally:
+        process.kill()
 
 
 def test_a_sigterm_lets_performances_end(cello_home):
