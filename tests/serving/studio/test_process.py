@@ -6,9 +6,11 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
+import wave
 from pathlib import Path
 
 import grpc
@@ -29,6 +31,7 @@ ANY_PORTS = [
     *("--model-server-rest-port", "0", "--metrics-port", "0"),
 ]
 STARTED_S = 120
+EXAMPLE = Path(__file__).parents[3] / "examples" / "play_note.py"
 
 pytestmark = pytest.mark.slow
 
@@ -244,8 +247,11 @@ def test_a_studio_plays_with_a_model_server_elsewhere(guarded, cello_home):
         process.kill()
 
 
-def test_a_sigterm_lets_performances_end(cello_home):
+def test_the_example_writes_a_note_down_and_a_sigterm_lets_performances_end(
+    cello_home, tmp_path
+):
     process = Process(cello_home).wait_ready()
+    _run_example(tmp_path / "note.wav", process.address("studio"))
     with process.channel() as channel:
         asked = threading.Event()
         more = threading.Event()
@@ -275,6 +281,17 @@ def test_a_sigterm_lets_performances_end(cello_home):
         with pytest.raises(grpc.RpcError) as caught:
             _note(channel)
         assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+def _run_example(path, address):
+    subprocess.run(
+        [sys.executable, EXAMPLE, "cello", path, address], check=True, timeout=60
+    )
+    with wave.open(str(path)) as file:
+        assert (file.getnchannels(), file.getframerate()) == (1, 48_000)
+        sound = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    assert len(sound) >= 2 * 48_000
+    assert np.max(np.abs(sound[:48_000])) > 0
 
 
 def test_a_second_signal_ends_the_studio_at_once(cello_home):
