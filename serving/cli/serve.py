@@ -4,15 +4,22 @@ import asyncio
 import functools
 import os
 import signal
+import socket
 import sys
 import time
 
 from amadeus.cli.status import EXIT_INTERRUPTED
 from amadeus.home import Home
-from serving.studio.config import StudioConfig, is_loopback
+from serving.studio.config import (
+    TOKEN_VARIABLE,
+    StudioConfig,
+    is_loopback,
+    join_address,
+)
 from serving.studio.server import Studio
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_ALL_ADDRESSES = ("0.0.0.0", "::")
 ECHO_S = 0.5  # programs such as `timeout` send a signal twice and mean it once
 _MAX_NAMED_DEUS = 8
 
@@ -75,7 +82,7 @@ def page(studio: Studio, config: StudioConfig, home: Home) -> str:
         "home": str(home.path),
         "deus": _name_deus(home),
         "safety": describe_safety(config),
-        "connect": f"amadeus perform DEU tune.mid --studio {studio.address} -o tune.wav",
+        "connect": describe_connecting(studio.port, config),
         "stop": "Ctrl-C",
     }
     width = max(map(len, lines))
@@ -90,6 +97,23 @@ def describe_safety(config: StudioConfig) -> str:
     if config.client_ca_path:
         tls = "TLS with certificates of clients"
     return f"reached from {reach}, {token}, {tls}"
+
+
+def describe_connecting(port: int, config: StudioConfig) -> str:
+    """Writes a command that plays in this studio."""
+    host = config.host
+    if host.strip("[]") in _ALL_ADDRESSES:
+        host = socket.gethostname()
+    words = [
+        f"amadeus perform DEU tune.mid -o tune.wav --studio {join_address(host, port)}"
+    ]
+    if config.tls:
+        words.append("--studio-ca CA.pem")
+    if config.client_ca_path:
+        words.append("--studio-cert CERT.pem --studio-key KEY.pem")
+    if config.token:
+        words.insert(0, f"{TOKEN_VARIABLE}=...")
+    return " ".join(words)
 
 
 def _name_deus(home: Home) -> str:

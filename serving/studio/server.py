@@ -42,6 +42,7 @@ SERVICES = tuple(
 )
 REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 
+HANDSHAKE_TIMEOUT_S = 20  # for a connection that was opened and says nothing
 # A peer that is gone without a word, such as a laptop that went to sleep, is noticed after 30 s.
 KEEPALIVE_INTERVAL_S, KEEPALIVE_TIMEOUT_S = 20, 10
 MIN_CLIENT_PING_INTERVAL_S = 5
@@ -247,6 +248,7 @@ def _options(config: StudioConfig) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", config.max_message_bytes),
         ("grpc.max_send_message_length", config.max_message_bytes),
         ("grpc.max_concurrent_streams", config.max_calls + STREAMS_BEYOND_LIMIT),
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIMEOUT_S * 1000),
         ("grpc.keepalive_time_ms", KEEPALIVE_INTERVAL_S * 1000),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_S * 1000),
         ("grpc.keepalive_permit_without_calls", 1),

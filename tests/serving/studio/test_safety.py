@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import io
 import logging
 
@@ -165,6 +166,35 @@ def test_mtls_lets_in_whom_the_authority_has_signed(home, authority, tmp_path):
         return nobody.code(), foreign.code()
 
     assert asyncio.run(speak()) == (grpc.StatusCode.UNAVAILABLE,) * 2
+
+
+@pytest.mark.parametrize("speaks_tls", [False, True])
+def test_noise_on_the_port_disturbs_nobody(home, authority, rng, speaks_tls):
+    settings = tls(authority.issue("studio")) if speaks_tls else config()
+    credentials = (
+        grpc.ssl_channel_credentials(authority.ca.cert) if speaks_tls else None
+    )
+
+    async def disturb():
+        async with studio_of(settings, home) as studio:
+            for _ in range(20):
+                _, writer = await asyncio.open_connection("127.0.0.1", studio.port)
+                writer.write(rng.bytes(2_000))
+                with contextlib.suppress(ConnectionError):
+                    await writer.drain()
+                writer.close()
+            # As many that say nothing at all.
+            silent = [
+                await asyncio.open_connection("127.0.0.1", studio.port)
+                for _ in range(20)
+            ]
+            async with channel_to(studio, credentials) as channel:
+                answer = await list_personalities(channel)
+            for _, writer in silent:
+                writer.close()
+            return answer.next_page_token
+
+    assert asyncio.run(disturb()) == "here"
 
 
 def _start(settings, home):
