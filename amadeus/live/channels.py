@@ -85,7 +85,6 @@ class ChannelState:
         self.parameter = NO_PARAMETER
         for note in self.notes.values():
             note.key_pressure_unit = 0.0
-            note.is_caught = False
 
 
 class NoteState:

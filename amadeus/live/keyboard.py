@@ -1,7 +1,8 @@
 """Sixteen channels of keys, pedals and controllers, in zones or on their own: who sounds, and how.
 
-What players do comes in by methods, free of MIDI's numbers; what it means is gathered as events. A message on
-a zone's master is for the whole zone: `ChannelState.followers`.
+What players do comes in by methods, free of MIDI's numbers; what it means is gathered as events, until they are
+taken. All that is done between two takings happens at once, so of several changes to a note in it only what they
+come to is told. A message on a zone's master is for the whole zone: `ChannelState.followers`.
 """
 
 import itertools
@@ -29,12 +30,13 @@ N_CHANNELS = 16
 DRUM_CHANNEL = 9
 UNKNOWN_VELOCITY = 64  # of a release whose player sent none
 SOFT_PEDAL_SHARE = 0.7  # of a strike's velocity
+MAX_HELD_NOTES = 128  # far more than voices; a further strike ends the oldest
 
 _MAX_RANGE_CENTS = 100 * MAX_RANGE_SEMITONES
 
 
 class Keyboard:
-    """All channels, and the events not yet taken."""
+    """All channels, and what has happened on them."""
 
     def __init__(self, *, plain_range_cents: float, is_mono: bool) -> None:
         """Prepares plain channels.
@@ -45,7 +47,9 @@ class Keyboard:
         """
         self.channels = [ChannelState(number) for number in range(N_CHANNELS)]
         self.layout = ZoneLayout()
-        self.events: list[Event] = []
+        self._events: list[Event] = []
+        self._stale: set[ChannelState] = set()  # whose notes may sound otherwise
+        self._held: dict[int, NoteState] = {}  # notes that have not ended, oldest first
         self._ids = itertools.count(1)
         self._has_told_of_drums = False
         self._plain_range_cents = plain_range_cents
@@ -53,6 +57,24 @@ class Keyboard:
         for channel in self.channels:
             channel.is_mono = is_mono
         self._settle_layout()
+
+    @property
+    def n_held(self) -> int:
+        """Notes that have started and not ended."""
+        return len(self._held)
+
+    def take_events(self) -> list[Event]:
+        """Hands out what has happened since the last time."""
+        for channel in sorted(self._stale, key=lambda channel: channel.number):
+            for note in channel.notes.values():
+                self._settle(note)
+        self._stale.clear()
+        events, self._events = self._events, []
+        return events
+
+    def tell(self, event: Event) -> None:
+        """Adds an event that is none of the keyboard's."""
+        self._events.append(event)
 
     def set_defaults(self, *, plain_range_cents: float, is_mono: bool) -> None:
         """Takes over other defaults; another mode takes effect on all channels."""
@@ -74,12 +96,15 @@ class Keyboard:
             channel.owed[key] = channel.owed.get(key, 0) + 1
         for note in [note for note in channel.notes.values() if note.key == key]:
             self._end(note)
+        if len(self._held) >= MAX_HELD_NOTES:
+            self._end(next(iter(self._held.values())))
         if channel.lead.soft:
             velocity = max(1, round(SOFT_PEDAL_SHARE * velocity))
         note = NoteState(next(self._ids), channel, key)
         channel.keys[key] = channel.notes[note.note_id] = note
+        self._held[note.note_id] = note
         note.expression = note.express()
-        self.events.append(
+        self._events.append(
             NoteStarted(note.note_id, channel.number, key, velocity, note.expression)
         )
 
@@ -108,22 +133,25 @@ class Keyboard:
     def _refuse_drums(self) -> None:
         if not self._has_told_of_drums:
             self._has_told_of_drums = True
-            self.events.append(
+            self._events.append(
                 Ignored(
                     "drum notes (channel 10) are left out, for a voice has no drums: play on another channel."
                 )
             )
 
     def _let_go(self, note: NoteState, velocity: int) -> None:
+        self._settle(note)
         note.lift(velocity)
         if note.is_held:
-            self.events.append(NoteSustained(note.note_id))
+            self._events.append(NoteSustained(note.note_id))
         else:
             self._end(note, velocity)
 
     def _end(self, note: NoteState, velocity: int = UNKNOWN_VELOCITY) -> None:
+        self._settle(note)
         note.forget()
-        self.events.append(NoteEnded(note.note_id, velocity))
+        del self._held[note.note_id]
+        self._events.append(NoteEnded(note.note_id, velocity))
 
     # Pedals and controllers.
 
@@ -144,9 +172,11 @@ class Keyboard:
     def reset_controllers(self, channels: Iterable[ChannelState]) -> None:
         """Sets what RP-015 says to where nobody plays."""
         channels = list(channels)
+        for note in _notes(channels):
+            if not note.is_down and note.channel.lead in channels:
+                self._end(note, note.off_velocity)  # a pedal held it; it ends as it was
         for channel in channels:
             channel.reset_controllers()
-        self._drop(channels)
         self.express(channels)
 
     def set_range(self, channel: ChannelState, cents: float) -> None:
@@ -160,13 +190,16 @@ class Keyboard:
         self.express(channel.lead.followers)
 
     def express(self, channels: Iterable[ChannelState]) -> None:
-        """Tells how the notes of some channels sound now, where that has changed."""
-        for channel in channels:
-            for note in channel.notes.values():
-                expression = note.express()
-                if expression != note.expression:
-                    note.expression = expression
-                    self.events.append(NoteChanged(note.note_id, expression))
+        """Says that notes of some channels may sound otherwise from now on."""
+        self._stale.update(channels)
+
+    def _settle(self, note: NoteState) -> None:
+        """Tells how a note sounds now, if that has changed."""
+        if note.channel in self._stale:
+            expression = note.express()
+            if expression != note.expression:
+                note.expression = expression
+                self._events.append(NoteChanged(note.note_id, expression))
 
     def _drop(self, channels: Iterable[ChannelState]) -> None:
         """Ends the notes that nothing holds any longer."""
@@ -204,7 +237,7 @@ class Keyboard:
             channel.is_mono = is_mono
         if changed:
             numbers = tuple(channel.number for channel in changed)
-            self.events.append(ModeChanged(numbers, is_mono))
+            self._events.append(ModeChanged(numbers, is_mono))
 
     def silence(self, channels: Iterable[ChannelState]) -> None:
         """Stops all sound at once."""
@@ -213,7 +246,7 @@ class Keyboard:
             self._end(note)
         for channel in channels:
             channel.owed.clear()
-        self.events.append(AllSilenced(tuple(one.number for one in channels)))
+        self._events.append(AllSilenced(tuple(one.number for one in channels)))
 
     def power_up(self) -> None:
         """Everything as at the beginning, but for the ids."""

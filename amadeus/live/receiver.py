@@ -92,7 +92,7 @@ class Receiver:
     @property
     def n_held(self) -> int:
         """Notes that have started and not ended."""
-        return sum(len(channel.notes) for channel in self._keyboard.channels)
+        return self._keyboard.n_held
 
     def is_mono(self, channel: int) -> bool:
         """Whether a channel, from 0, plays one note at a time."""
@@ -100,6 +100,8 @@ class Receiver:
 
     def feed(self, data: bytes) -> list[Event]:
         """Takes what was played and says what it does. Never raises.
+
+        What one call takes happens at once: a note that several messages change is told once to have changed.
 
         Args:
           data: Whole MIDI 1.0 messages. Running status holds within a call, not from call to call. Bytes that
@@ -109,8 +111,8 @@ class Receiver:
         for status, first, second in found.messages:
             self._take(status, first, second)
         if found.n_damaged:
-            self._keyboard.events.append(Ignored(_tell_damage(data, found)))
-        return self._events()
+            self._keyboard.tell(Ignored(_tell_damage(data, found)))
+        return self._keyboard.take_events()
 
     def set_profile(self, player_profile: profiles_pb2.PlayerProfile) -> list[Event]:
         """Takes over knobs that were turned; notes end where another voice mode comes with it.
@@ -119,16 +121,12 @@ class Receiver:
           player_profile: Complete.
         """
         self._keyboard.set_defaults(**_defaults(player_profile))
-        return self._events()
+        return self._keyboard.take_events()
 
     def silence(self) -> list[Event]:
         """Stops everything at once, as at the end of a performance; settings stay."""
         self._keyboard.silence(self._keyboard.channels)
-        return self._events()
-
-    def _events(self) -> list[Event]:
-        events, self._keyboard.events = self._keyboard.events, []
-        return events
+        return self._keyboard.take_events()
 
     def _take(self, status: int, first: int, second: int) -> None:
         keyboard = self._keyboard

@@ -4,6 +4,7 @@ Conventions: channels count from 0, so the lower zone's master is 0 and the uppe
 Reference: M1-100-UM, MIDI Polyphonic Expression, v1.1, sections 2.1 and 2.4.
 """
 
+import functools
 from typing import NamedTuple
 
 LOWER_MASTER = 0
@@ -62,22 +63,26 @@ class ZoneLayout(NamedTuple):
 
     def zone_of(self, channel: int) -> Zone | None:
         """The zone a channel belongs to; None for a plain one."""
-        for zone in self:
-            if zone and channel in zone.channels:
-                return zone
-        return None
+        return _zones(self)[channel]
 
     def moved(self, other: "ZoneLayout") -> tuple[int, ...]:
         """Channels that enter or leave a zone, or change their part in one, from here to `other`."""
+        pairs = zip(_zones(self), _zones(other), strict=True)
         return tuple(
             channel
-            for channel in range(16)
-            if self._master_of(channel) != other._master_of(channel)
+            for channel, (before, after) in enumerate(pairs)
+            if (before and before.master) != (after and after.master)
         )
 
-    def _master_of(self, channel: int) -> int | None:
-        zone = self.zone_of(channel)
-        return zone.master if zone else None
+
+@functools.cache  # there are few layouts
+def _zones(layout: ZoneLayout) -> tuple[Zone | None, ...]:
+    """The zone of each channel."""
+    zones: list[Zone | None] = [None] * 16
+    for zone in layout:
+        for channel in zone.channels if zone else ():
+            zones[channel] = zone
+    return tuple(zones)
 
 
 def _shrink(zone: Zone | None, member_count: int) -> Zone | None:

@@ -13,6 +13,7 @@ from amadeus.live.events import (
     NoteStarted,
     NoteSustained,
 )
+from amadeus.live.keyboard import MAX_HELD_NOTES
 from amadeus.v1 import profiles_pb2
 from tests.live.messages import (
     bend,
@@ -208,6 +209,34 @@ def test_reset_all_controllers_is_that_of_rp_015():
     )
     bent = playing.feed(control(0, 6, 24) + bend(0, -1))  # the parameter is null
     assert expression_of(bent).bend_semitones == -12
+
+
+def test_of_changes_that_happen_at_once_only_what_they_come_to_is_told():
+    playing = receiver(on(0, 60), on(0, 64))
+    sweep = b"".join(bend(0, way) for way in np.linspace(-1, 1, 50)) + bend(0, 0.5)
+    changes = playing.feed(sweep + off(0, 64) + bend(0, 0.25))
+    assert [(type(event), event.note_id) for event in changes] == [
+        (NoteChanged, 2),  # as it stood at its end
+        (NoteEnded, 2),
+        (NoteChanged, 1),
+    ]
+    assert changes[0].expression.bend_semitones == 1
+    assert changes[2].expression.bend_semitones == 0.5
+    assert playing.feed(bend(0, 1) + bend(0, 0.25)) == []
+
+
+def test_what_a_reset_ends_ends_as_it_was():
+    playing = receiver(control(0, SUSTAIN, 99), on(0, 60), off(0, 60), on(0, 64))
+    playing.feed(bend(0, 0.5))
+    assert playing.feed(control(0, 121, 0)) == [NoteEnded(1, 64), NoteChanged(2, PLAIN)]
+
+
+def test_more_keys_than_there_are_voices_end_the_oldest():
+    keys = [on(channel, key) for channel in range(8) for key in range(20, 40)]
+    playing = receiver(*keys)
+    assert playing.n_held == MAX_HELD_NOTES == 128
+    assert ended(playing.feed(on(8, 60))) == [33]
+    assert ended(playing.feed(off(1, 32) + off(1, 33))) == [34]
 
 
 # Pedals.
