@@ -78,6 +78,19 @@ class MidiPlayer:
         """See `Performance.latency_samples`."""
         return self.ensemble.bus.latency_samples
 
+    @property
+    def lookahead_samples(self) -> int:
+        """See `Performance.lookahead_samples`."""
+        return 0
+
+    def n_ready(self) -> int:
+        """Keys say nothing of the time to come."""
+        return 0
+
+    def n_waiting(self) -> int:
+        """What is heard is played at once."""
+        return 0
+
     def take_over(self, singer: Singer) -> None:
         """Lets another personality sing from the next note on."""
         profile = singer.personality.player_profile

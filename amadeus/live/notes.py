@@ -173,10 +173,12 @@ class Notes:
 
     def _count_silent(self, slots: np.ndarray, voiced: np.ndarray) -> None:
         done = (self._end_s[slots, 0] < np.inf) | self._is_cut[slots, 0]
+        if not done.any():
+            return
         n_after = np.argmax(voiced[:, ::-1], axis=1)  # silent frames at the end
         none = ~voiced.any(axis=1)
         n_silent = np.where(none, self._n_silent[slots] + voiced.shape[1], n_after)
-        self._n_silent[slots] = np.where(done, n_silent, 0)
+        self._n_silent[slots] = np.where(done, n_silent, 0)  # a held rest is no end
 
     def _level(self, slots: np.ndarray, times_s: np.ndarray) -> np.ndarray:
         level_db = self._own_level(slots, times_s) + self._controllers_db[slots]
@@ -208,6 +210,8 @@ class Notes:
 
     def _ornament(self, slots: np.ndarray, times_s: np.ndarray) -> np.ndarray:
         """Bend and vibrato in semitones."""
+        wheel = self._wheel[slots]
+        if not (self.style.vibrato_depth_cents or wheel.any()):
+            return self._bend[slots]
         ages_s, variation = times_s - self._onset_s[slots], self._variation[:, slots]
-        swing = vibrato(ages_s, self._wheel[slots], self.style, variation)
-        return self._bend[slots] + swing
+        return self._bend[slots] + vibrato(ages_s, wheel, self.style, variation)

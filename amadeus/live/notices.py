@@ -14,7 +14,9 @@ class Notices:
         self.counts: Counter[str] = Counter()
         self._waiting: list[perform_pb2.PerformanceNotice] = []
 
-    def add(self, kind: int, sample: int, text: str) -> None:
+    def add(
+        self, kind: perform_pb2.PerformanceNotice.Kind, sample: int, text: str
+    ) -> None:
         """Tells of something that happened at an offset."""
         name = perform_pb2.PerformanceNotice.Kind.Name(kind)
         self.counts[name] += 1

@@ -59,18 +59,35 @@ class StreamResampler:
         self._kept = np.concatenate([self._kept, audio.astype(np.float32, copy=False)])
         n_held = self._first + len(self._kept)  # samples of the stream seen so far
         n_known = -((self._n_half - n_held) * self._up // self._down)
-        numbers = np.arange(self._n_out, max(n_known, self._n_out))
-        if not len(numbers):
+        n_new = n_known - self._n_out
+        if n_new <= 0:
             return np.zeros(0, np.float32)
-        places, phases = np.divmod(numbers * self._down, self._up)
-        windows = np.lib.stride_tricks.sliding_window_view(
-            self._kept, self._taps.shape[1]
-        )
-        starts = places - self._n_half + 1 - self._first
-        sound = np.einsum("nt,nt->n", windows[starts], self._taps[phases])
-        self._n_out += len(numbers)
+        sound = self._whole(n_new) if self._down == 1 else self._any(n_new)
+        self._n_out += n_new
         self._forget()
         return sound
+
+    def _whole(self, n_new: int) -> np.ndarray:
+        """Makes samples where each input sample becomes `up` of them: windows and phases are one product."""
+        first, phase = divmod(self._n_out, self._up)
+        n_windows = -(-(phase + n_new) // self._up)
+        rows = self._windows(n_windows, first - self._n_half + 1 - self._first)
+        return (rows @ self._taps.T).reshape(-1)[phase : phase + n_new]
+
+    def _any(self, n_new: int) -> np.ndarray:
+        numbers = np.arange(self._n_out, self._n_out + n_new)
+        places, phases = np.divmod(numbers * self._down, self._up)
+        starts = places - (self._n_half - 1 + self._first)
+        rows = self._windows(int(starts[-1] - starts[0]) + 1, int(starts[0]))
+        return np.einsum("nt,nt->n", rows[starts - starts[0]], self._taps[phases])
+
+    def _windows(self, n_windows: int, start: int) -> np.ndarray:
+        """Looks at the samples kept as windows, each one sample further than the one before."""
+        kept = self._kept[start:]
+        shape, step = (n_windows, self._taps.shape[1]), kept.itemsize
+        if n_windows + shape[1] - 1 > len(kept):
+            raise ValueError("a window reaches beyond the samples that are kept")
+        return np.ndarray(shape, kept.dtype, kept, strides=(step, step))
 
     def _forget(self) -> None:
         """Drops samples that no later window reaches."""

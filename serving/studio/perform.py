@@ -144,8 +144,8 @@ class Performances:
                     seat.read(seat.block_size)
             if not seat.is_paced:  # it may have waited for its client
                 self._conductor.wake()
-            if reader.done() and not reader.cancelled() and reader.exception():
-                raise reader.exception()
+            if reader.done() and not reader.cancelled():
+                reader.result()
 
     async def _read(
         self, requests: AsyncIterator[perform_pb2.PerformRequest], seat: Seat
@@ -234,6 +234,7 @@ def _introduce(performance: Performance) -> perform_pb2.PerformanceStarted:
         voice_sample_rate=singer.spec.sample_rate,
         frame_rate=singer.spec.frame_rate,
         latency_samples=performance.latency_samples,
+        lookahead_samples=performance.lookahead_samples,
     )
 
 

@@ -391,3 +391,60 @@ def test_whatever_is_sent_sound_goes_on(requests):
     stage.performance.end()
     for _ in range(3):
         drive(stage.performance.make(4_800))
+
+
+def follow(sound, *, size=240, **settings):
+    """Sends a sound, at the output rate, and returns all that is answered."""
+    stage = Stage(mode=perform_pb2.PERFORM_MODE_TRANSFER, **settings)
+    for first in range(0, len(sound), size):
+        samples = sound[first : first + size].astype("<f4").tobytes()
+        audio = perform_pb2.InputAudio(samples=samples)
+        stage.performance.obey(perform_pb2.PerformRequest(audio=audio))
+        ready = stage.performance.n_ready() // 240 * 240
+        stage.play(ready / RATE)
+    stage.end()
+    return stage
+
+
+def hum(seconds=1.0, hz=220.0):
+    n_samples = round(seconds * RATE)
+    return 0.3 * np.sin(2 * np.pi * hz * np.arange(n_samples) / RATE)
+
+
+def test_another_sound_is_followed():
+    stage = follow(np.concatenate([np.zeros(24_000), hum(), np.zeros(24_000)]))
+    during = stage.sound[24_000 + 12_000 : 24_000 + 40_000]
+    assert abs(cents(pitch_hz(during), 220)) < 5
+    assert np.abs(stage.sound[:20_000]).max() < 0.01 * np.abs(during).max()
+    assert np.abs(stage.sound[24_000 + 56_000 :]).max() < 0.01 * np.abs(during).max()
+
+
+def test_following_keeps_within_60_ms():
+    stage = Stage(mode=perform_pb2.PERFORM_MODE_TRANSFER)
+    performance = stage.performance
+    latency_s = (performance.latency_samples + performance.lookahead_samples) / RATE
+    assert 0.02 < latency_s <= 0.060
+    # what is stated is enough: so much later the block can be made
+    audio = perform_pb2.InputAudio(samples=hum(1.0).astype("<f4").tobytes())
+    performance.obey(perform_pb2.PerformRequest(audio=audio))
+    assert performance.n_ready() >= RATE - performance.lookahead_samples - 480
+
+
+def test_knobs_turn_while_another_sound_is_followed():
+    plain, shifted = (
+        follow(hum()),
+        follow(hum(), player_profile={"pitch_shift_semitones": 12.0}),
+    )
+    assert abs(cents(pitch_hz(plain.sound[12_000:40_000]), 220)) < 5
+    assert abs(cents(pitch_hz(shifted.sound[12_000:40_000]), 440)) < 5
+
+
+@pytest.mark.parametrize(
+    ("samples", "sentence"),
+    [(b"123", "no whole number of float32"), (b"\0\0\xc0\x7f", "not finite")],
+)
+def test_sound_that_is_none_is_refused(samples, sentence):
+    stage = Stage(mode=perform_pb2.PERFORM_MODE_TRANSFER)
+    audio = perform_pb2.InputAudio(samples=samples)
+    with pytest.raises(ConfigError, match=sentence):
+        stage.performance.obey(perform_pb2.PerformRequest(audio=audio))
