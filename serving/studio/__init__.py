@@ -1,1 +1,14 @@
-"""The studio: performances, practice sessions and personalities over gRPC."""
+"""The studio: performances, practice sessions and personalities over gRPC.
+
+server.py      `Studio`: what listens, how it starts and stops
+config.py      everything it can be told
+rooms.py       models, performances, practices and personalities, put together
+safety.py      who may call, when, and how much at once
+status.py      errors as clients see them
+calls.py, metrics.py, logs.py   what can be seen of it from outside
+
+servicer.py    the two verbs
+perform.py     performances as streams; conductor.py keeps their time, voices.py finds who sings
+practices.py   practices as streams; sessions.py, schedule.py, workers.py, recordings.py and their neighbours keep them
+personalities.py   `.deu` bundles, in and out
+"""

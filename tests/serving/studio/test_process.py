@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 import wave
 from pathlib import Path
@@ -192,6 +193,8 @@ def test_the_model_server_and_the_metrics_answer_beside_it(guarded):
     assert (version["version"], version["state"]) == ("1", "AVAILABLE")
     with grpc.insecure_channel(guarded.address("model server")) as channel:
         grpc.channel_ready_future(channel).result(20)
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(f"{url}:predict", data=b"no JSON", timeout=20)
     text = urllib.request.urlopen(
         f"http://{guarded.address('metrics')}/metrics", timeout=20
     ).read()
@@ -203,6 +206,7 @@ def test_the_model_server_and_the_metrics_answer_beside_it(guarded):
         "amadeus_practice_sessions",
         "amadeus_calls",
         "amadeus_call_seconds",
+        ":tensorflow:serving:request_count",
     }
 
 
