@@ -30,6 +30,7 @@ from google.protobuf import json_format
 from amadeus.errors import BundleError, BundleTooLargeError
 from amadeus.home import explain_os_errors
 from amadeus.personality import archive, content, inspection, weights
+from amadeus.personality.quoting import tame
 from amadeus.v1 import personality_pb2
 
 FORMAT = "amadeus.deu"
@@ -228,7 +229,8 @@ def _read_manifest(file: BinaryIO, member: archive.Member) -> list[_Entry]:
         raise _refused(f"its {MANIFEST_NAME} is of another kind")
     if version != VERSION:
         raise BundleError(
-            f"the bundle is of version {version} and this Amadeus reads version {VERSION}: update whichever is older."
+            f"the bundle is of version {tame(str(version))} and this Amadeus reads version {VERSION}: update whichever is "
+            "older."
         )
     rows = manifest.get("entries")
     if not isinstance(rows, list) or set(manifest) != {"format", "version", "entries"}:
@@ -292,5 +294,5 @@ def _too_large(what: str, n_bytes: int, limit: int) -> BundleTooLargeError:
 
 def _refused(what: str) -> BundleError:
     return BundleError(
-        f"this is no bundle of a voice, or a damaged one: {what}; ask for it again where it comes from."
+        f"this is no bundle of a voice, or a damaged one: {tame(what)}; ask for it again where it comes from."
     )

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from amadeus.errors import NotHeldError
+from amadeus.errors import NotHeldError, VoiceError
 from amadeus.home import Deu, Home, explain_os_errors
-from amadeus.personality import content, generations
+from amadeus.personality import content, generations, inspection, weights
 from amadeus.personality.bundle import BundleLimits, read_bundle
 from amadeus.v1 import personality_pb2
 
@@ -121,7 +121,7 @@ def hold(
         prepared = staging / "voice"
         personality = read_bundle(bundle, prepared, limits=limits)
         with _lock(root):
-            known = find_by_digest(home, personality.digest, deu_name)
+            known = _find_whole(home, personality.digest, deu_name)
             if known is not None:
                 return Held(known.read(), True, known.path)
             deu = _deu(home, deu_name or personality.deu)
@@ -132,6 +132,18 @@ def hold(
 
     record_import(home, deu, placed.personality, placed.path, placed.mlmd_uuid)
     return Held(placed.personality, False, placed.path)
+
+
+def _find_whole(home: Home, digest: str, deu_name: str | None) -> Holding | None:
+    """Finds a personality whose files are still its own: one that is damaged may be brought again."""
+    for found in holdings(home, deu_name):
+        if digest_of(found) == digest:
+            with contextlib.suppress(VoiceError):
+                inspection.check_digest(
+                    found.read(), weights.read_weights(found.path / "variables")
+                )
+                return found
+    return None
 
 
 def _deu(home: Home, name: str) -> Deu:

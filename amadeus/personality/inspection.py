@@ -15,6 +15,7 @@ from amadeus.errors import BundleError, ConfigError
 from amadeus.home import NAME_PATTERN
 from amadeus.personality import content, operations, profiles, size, weights
 from amadeus.personality.operations import Signature, Tensor
+from amadeus.personality.quoting import tame
 from amadeus.v1 import personality_pb2, profiles_pb2
 
 DIGEST_PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
@@ -64,7 +65,7 @@ def read_identity(voice_path: Path) -> personality_pb2.Personality:
         return json_format.Parse(path.read_text(encoding="utf-8"), personality)
     except (json_format.ParseError, ValueError, RecursionError, OSError) as error:
         raise BundleError(
-            f"{path.name} in the bundle is damaged, or made by a newer Amadeus ({_first_line(error)}): update Amadeus, "
+            f"{path.name} in the bundle is damaged, or made by a newer Amadeus ({tame(str(error))}): update Amadeus, "
             "or ask for the bundle again."
         ) from error
 
@@ -270,11 +271,7 @@ def _sized(tensor: Tensor, n_last: int) -> Tensor:
     return tensor._replace(shape=(*tensor.shape[:-1], n_last))
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or ["no reason given"])[0][:200]
-
-
 def _refused(what: str) -> BundleError:
     return BundleError(
-        f"the personality in the bundle is not taken: {what}; ask for the bundle again where it comes from."
+        f"the personality in the bundle is not taken: {tame(what)}; ask for the bundle again where it comes from."
     )

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Set
 from typing import Any, NamedTuple
 
 from amadeus.errors import BundleError
+from amadeus.personality.quoting import tame
 
 # In functions that play.
 OPERATIONS = (
@@ -401,10 +402,9 @@ def _check_object(node: Any, playing: Set[str]) -> None:
         or node.HasField("serialized_user_proto")
     ):
         raise _foreign("an object in it brings code of its own")
-    names = [child.local_name for child in (*node.children, *node.dependencies)]
-    for name in names:
-        if not _CHILD_NAME.fullmatch(name) or "__" in name:
-            raise _foreign(f"an object in it is called {name!r}")
+    for child in (*node.children, *node.dependencies):
+        if not _is_own_name(child.local_name):
+            raise _foreign(f"an object in it is called {child.local_name!r}")
     user = node.user_object
     if kind == "user_object" and (user.identifier not in _OBJECTS or user.metadata):
         raise _foreign(f"it holds an object {user.identifier!r}")
@@ -422,6 +422,13 @@ def _check_object(node: Any, playing: Set[str]) -> None:
         raise _foreign("it captures from a function that is not its own")
 
 
+def _is_own_name(name: str) -> bool:
+    """Whether loading may set it as an attribute: what TensorFlow's objects have by themselves is theirs."""
+    import tensorflow as tf
+
+    return bool(_CHILD_NAME.fullmatch(name)) and not hasattr(tf.Module, name)
+
+
 def _check_variable(variable: Any) -> None:
     sizes = [dim.size for dim in variable.shape.dim]
     if variable.device or variable.experimental_distributed_variable_components:
@@ -431,6 +438,8 @@ def _check_variable(variable: Any) -> None:
 
 
 def _check_specification(specification: Any) -> None:
+    if specification.jit_compile:
+        raise _foreign("a function of it wants to be compiled")
     _check_value(specification.input_signature)
     arguments = specification.fullargspec
     if arguments.WhichOneof("kind") != "named_tuple_value":
@@ -516,6 +525,6 @@ def _source(name: str) -> str:
 
 def _foreign(what: str) -> BundleError:
     return BundleError(
-        f"the graph in the bundle is not that of a voice and is not played: {what}; take bundles that "
+        f"the graph in the bundle is not that of a voice and is not played: {tame(what)}; take bundles that "
         "`amadeus deu export` wrote."
     )

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amadeus.errors import BundleError
+from amadeus.personality.quoting import tame
 
 INDEX_NAME = "variables.index"
 DATA_NAME = "variables.data-00000-of-00001"
@@ -216,5 +217,5 @@ def _parse(message: Any, text: bytes) -> Any:
 
 def _damaged(what: str) -> BundleError:
     return BundleError(
-        f"the weights in the bundle are damaged or foreign: {what}; ask for it again where it comes from."
+        f"the weights in the bundle are damaged or foreign: {tame(what)}; ask for it again where it comes from."
     )

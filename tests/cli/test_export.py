@@ -49,7 +49,7 @@ def test_help_is_instant_and_lists_the_formats(home):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--format", "mp3", "-o", "a.mp3"], "choose one of ddsp-vst, tflite,"),
+        (["--format", "mp3", "-o", "a.mp3"], "choose one of deu, ddsp-vst, tflite,"),
         (["--format", "tflite", "-o", "a.bin"], "must end in .tflite"),
         (["--format", "onnx", "-o", "no/a.onnx"], "there is no folder no"),
         (["--format", "saved_model", "-o", "no/a"], "there is no folder no"),

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from amadeus.errors import BundleError, BundleTooLargeError, HomeError, VoiceError
-from amadeus.personality import content
+from amadeus.home import NAME_PATTERN
+from amadeus.personality import content, inspection
 from amadeus.personality.bundle import BundleLimits, read_bundle, write_bundle
 from tests.personality.forging import (
     DATA,
@@ -416,6 +417,7 @@ def stub(bundle_bytes):
     return forge({**contents(bundle_bytes), GRAPH: b"\x08\x01", DATA: b"weights"})
 
 
+@pytest.mark.slow
 @settings(max_examples=10_000, **QUIET)
 @given(mutations=MUTATIONS)
 def test_ten_thousand_damaged_bundles_are_refused(stub, tmp_path_factory, mutations):
@@ -424,6 +426,25 @@ def test_ten_thousand_damaged_bundles_are_refused(stub, tmp_path_factory, mutati
     with pytest.raises(BundleError):
         read_bundle(io.BytesIO(mutate(stub, mutations)), folder / "voice")
     assert list(folder.iterdir()) == []
+
+
+@settings(max_examples=1_500, **QUIET)
+@given(mutations=MUTATIONS)
+def test_a_damaged_personality_is_refused_or_whole(
+    voice_path, tmp_path_factory, mutations
+):
+    path = tmp_path_factory.getbasetemp() / "who" / WHO
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(mutate((voice_path / WHO).read_bytes(), mutations))
+    try:
+        who = inspection.read_identity(path.parents[1])
+        inspection.check_identity(who)
+    except BundleError as refusal:
+        said = str(refusal)
+    else:
+        said = who.deu
+        assert NAME_PATTERN.fullmatch(said)
+    assert said.isprintable()
 
 
 @settings(max_examples=200, **QUIET)

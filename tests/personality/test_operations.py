@@ -407,6 +407,16 @@ def child_with_two_underscores(meta):
     meta.object_graph_def.nodes[0].children[0].local_name = "__class__"
 
 
+def child_that_restores(meta):
+    meta.object_graph_def.nodes[0].children[0].local_name = "_restore_from_tensors"
+
+
+def compiled_by_specification(meta):
+    for node in meta.object_graph_def.nodes:
+        if node.WhichOneof("kind") == "bare_concrete_function":
+            node.bare_concrete_function.function_spec.jit_compile = 1
+
+
 def class_by_name(meta):
     for function in meta.object_graph_def.concrete_functions.values():
         function.output_signature.type_spec_value.type_spec_class_name = "Evil"
@@ -455,6 +465,8 @@ CHANGES = {
     object_with_a_proto: "brings code of its own",
     resource: "an object of kind resource",
     child_with_two_underscores: "is called '__class__'",
+    child_that_restores: "is called '_restore_from_tensors'",
+    compiled_by_specification: "wants to be compiled",
     class_by_name: "takes or gives a type_spec_value",
     tag: "its tags are train",
     no_objects: "no SavedModel of TensorFlow 2",
@@ -467,6 +479,14 @@ def test_protos_that_were_changed_by_hand_are_refused(model, change):
     change(model.meta_graphs[0])
     with pytest.raises(BundleError, match=CHANGES[change]):
         check_graph(model.SerializeToString())
+
+
+def test_names_from_a_bundle_do_not_reach_the_terminal(model):
+    model.meta_graphs[0].graph_def.node.add(name="\x1b[31m\n" * 100, op="Evil\x1b[2J")
+    with pytest.raises(BundleError, match=r"the operation Evil\?\[2J") as caught:
+        check_graph(model.SerializeToString())
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 500
 
 
 def test_a_second_graph_is_refused(model):
