@@ -1,12 +1,13 @@
 """What .proto files declare, element by element, as protoc reads them."""
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from google.protobuf import descriptor_pb2
-from grpc_tools import protoc
 
 PROTO_ROOT = Path(__file__).parents[2] / "proto"
 
@@ -47,14 +48,13 @@ def read_elements(root: Path = PROTO_ROOT) -> list[Element]:
     """
     paths = sorted(root.rglob("*.proto"))
     with tempfile.NamedTemporaryFile() as out:
-        arguments = [
-            "protoc",
-            f"-I{root}",
-            f"--descriptor_set_out={out.name}",
-            "--include_source_info",
+        # In a process of its own: in one with TensorFlow, which brings a protobuf along, protoc crashes.
+        command = [
+            *(sys.executable, "-m", "grpc_tools.protoc", f"-I{root}"),
+            *(f"--descriptor_set_out={out.name}", "--include_source_info"),
             *map(str, paths),
         ]
-        if protoc.main(arguments):
+        if subprocess.run(command, check=False).returncode:
             raise ValueError(
                 f"protoc refuses what lies in {root}; see its words above."
             )
