@@ -136,12 +136,18 @@ class Bus:
         self._mix = np.zeros(0, np.float32)  # from `_n_taken` on
         self._n_taken = 0
         self._ready = np.zeros(self.latency_samples, np.float32)  # at the output rate
-        self._n_quiet = 0  # output samples made since all fell silent
+        # output samples made since all fell silent; before the first sound all has long been silent
+        self._n_quiet = self._n_to_empty + 1
 
     @property
     def latency_samples(self) -> int:
         """Output samples by which sound comes after its event."""
         return self._resampler.latency_samples
+
+    @property
+    def _n_to_empty(self) -> int:
+        """Output samples in which what the resampler holds has gone out."""
+        return 2 * self.latency_samples
 
     @property
     def slots(self) -> list[int]:
@@ -152,7 +158,7 @@ class Bus:
     def is_silent(self) -> bool:
         """Whether nothing sounds, rings or is on its way out."""
         is_still = not self._streams and self._room.is_silent
-        return is_still and self._n_quiet > 2 * self.latency_samples
+        return is_still and self._n_quiet > self._n_to_empty
 
     def time_s(self, sample: int) -> float:
         """When a sample of the performance is, in seconds."""

@@ -9,6 +9,7 @@ from amadeus.play.style import settle_pitch_offset
 from amadeus.v1 import profiles_pb2
 
 MAX_LINES = 32
+LOUDNESS_DB, GAIN_DB, BRIGHTNESS = (-120.0, 20.0), (-60.0, 24.0), (-4.0, 4.0)
 N_REST = 2  # silent frames until a voice has fallen silent itself
 
 
@@ -102,8 +103,12 @@ class Lines:
         louder_db = np.where(sounding, profile.loudness_offset_db, 0.0)
         return Frames(
             f0_hz.astype(np.float32),
-            (frames.loudness_db + louder_db).astype(np.float32),
-            frames.harmonic_gain_db + np.float32(profile.harmonic_gain_db),
-            frames.noise_gain_db + np.float32(profile.noise_gain_db),
-            frames.brightness + np.float32(profile.brightness),
+            _within(frames.loudness_db + louder_db, *LOUDNESS_DB),
+            _within(frames.harmonic_gain_db + profile.harmonic_gain_db, *GAIN_DB),
+            _within(frames.noise_gain_db + profile.noise_gain_db, *GAIN_DB),
+            _within(frames.brightness + profile.brightness, *BRIGHTNESS),
         )
+
+
+def _within(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    return np.clip(values, low, high).astype(np.float32)

@@ -214,7 +214,8 @@ class Conductor:
 
     def add(self, seat: Seat) -> None:
         """Lets a performance begin."""
-        seat.due_s = time.monotonic()
+        # on a beat that all with blocks of this size share, so that their frames go into one batch
+        seat.due_s = (time.monotonic() // seat.block_s + 1) * seat.block_s
         with self._changed:
             self._seats.append(seat)
             self._changed.notify_all()
@@ -298,7 +299,7 @@ class Conductor:
             "with less to do.",
         )
         if late_s > RESTART_S:
-            seat.due_s = time.monotonic() + seat.block_s
+            seat.due_s = (time.monotonic() // seat.block_s + 1) * seat.block_s
 
     def _try(self, seat: Seat, action: Callable[[Seat], None]) -> None:
         if seat.is_over:
