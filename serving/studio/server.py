@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
@@ -24,7 +25,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_g
 
 from amadeus.cli.quiet import stderr_kept_back
 from amadeus.errors import ConfigError
-from amadeus.home import Home
+from amadeus.home import Home, explain_os_errors
 from amadeus.v1 import studio_pb2
 from serving.studio.calls import CallRecorder
 from serving.studio.config import StudioConfig, join_address
@@ -144,9 +145,11 @@ class Studio:
 
         Raises:
           ConfigError: A port is taken, or certificates cannot be used.
+          HomeError: The home cannot be written.
           AmadeusError: The model server cannot start.
         """
         try:
+            await asyncio.to_thread(_check_home, self._home)
             await self._listen()
             self._rooms = await self._open_rooms(
                 self._config, self._home, self._metrics
@@ -258,6 +261,13 @@ def _options(config: StudioConfig) -> list[tuple[str, int]]:
             MIN_CLIENT_PING_INTERVAL_S * 1000,
         ),
     ]
+
+
+def _check_home(home: Home) -> None:
+    # Tried rather than asked: rights on paper do not open a read-only disk.
+    with explain_os_errors(home.path):
+        home.path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=home.path).close()
 
 
 def _check_free(host: str, port: int) -> None:

@@ -9,7 +9,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_status import rpc_status
 
-from amadeus.errors import ConfigError
+from amadeus.errors import ConfigError, HomeError
+from amadeus.home import Home
 from amadeus.v1 import perform_pb2, studio_pb2, studio_pb2_grpc
 from serving.studio.config import StudioConfig
 from serving.studio.server import SERVICES, Studio
@@ -282,6 +283,17 @@ def test_an_address_of_another_machine_is_a_sentence(home):
     )
     with pytest.raises(ConfigError, match=r"cannot listen on 203\.0\.113\.7:8470"):
         asyncio.run(Studio(strange, home, open_rooms=opener([])).start())
+
+
+def test_a_home_that_cannot_be_written_is_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    studio_on_a_file = Home(tmp_path / "file" / "home")
+
+    async def start():
+        await Studio(config(), studio_on_a_file, open_rooms=opener([])).start()
+
+    with pytest.raises(HomeError, match=r"cannot write .*/file/home: .*AMADEUS_HOME"):
+        asyncio.run(start())
 
 
 def test_rooms_that_cannot_open_leave_nothing_behind(home):
