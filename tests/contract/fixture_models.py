@@ -54,9 +54,7 @@ class Texts(tf.Module):
 class Slow(tf.Module):
     """Counts, for about as many microseconds as it is told."""
 
-    @tf.function(
-        input_signature=[tf.TensorSpec([], tf.int32, "n")], autograph=False
-    )
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int32, "n")], autograph=False)
     def count(self, n):
         return {
             "total": tf.while_loop(

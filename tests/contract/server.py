@@ -78,7 +78,9 @@ class Server:
         request = predict_pb2.PredictRequest(output_filter=outputs)
         fill_spec(request.model_spec, name, signature, **version_choice)
         for key, value in inputs.items():
-            proto = value if hasattr(value, "DESCRIPTOR") else tf.make_tensor_proto(value)
+            proto = (
+                value if hasattr(value, "DESCRIPTOR") else tf.make_tensor_proto(value)
+            )
             request.inputs[key].CopyFrom(proto)
         return self.predictions.Predict(request, timeout=timeout)
 

@@ -43,9 +43,7 @@ def test_all_outputs_come_without_a_filter(served):
 
 
 def test_tf_saved_model_multiple_signatures(served):
-    answer = served.predict(
-        "several", {"a": np.float32([1, -2])}, signature="negative"
-    )
+    answer = served.predict("several", {"a": np.float32([1, -2])}, signature="negative")
     assert answer.model_spec.signature_name == "negative"
     np.testing.assert_array_equal(tf.make_ndarray(answer.outputs["negative"]), [-1, 2])
 
@@ -137,9 +135,7 @@ def test_output_filter_of_another_name(served):
 
 
 def test_output_filter_twice_the_same(served):
-    with fails(
-        grpc.StatusCode.INVALID_ARGUMENT, "duplicate output tensor alias: y"
-    ):
+    with fails(grpc.StatusCode.INVALID_ARGUMENT, "duplicate output tensor alias: y"):
         served.predict("half_plus_two", X, outputs=["y", "y"])
 
 
