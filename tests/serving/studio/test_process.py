@@ -25,6 +25,8 @@ from amadeus.home import Home
 from amadeus.v1 import perform_pb2, personality_pb2, studio_pb2, studio_pb2_grpc
 from tests.cli.terminal import COMMAND, amadeus, environment, wait_for
 from tests.export.voices import SMALL, write_voice
+from tests.protos.elements import PROTO_ROOT
+from tests.serving.studio import node_client
 
 TOKEN = "a-token-of-a-process-0123456789abcdef"
 ANY_PORTS = [
@@ -208,6 +210,48 @@ def test_the_model_server_and_the_metrics_answer_beside_it(guarded):
         "amadeus_call_seconds",
         ":tensorflow:serving:request_count",
     }
+
+
+@pytest.fixture(scope="session")
+def node_modules():
+    try:
+        return node_client.fetch()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+
+
+def _play_in_node(node_modules, address, **variables):
+    script = Path(__file__).parent / "play_note.mjs"
+    done = subprocess.run(
+        ["node", script, PROTO_ROOT, address, "cello"],
+        env={**os.environ, "MODULES": str(node_modules), **variables},
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_client_of_another_language_plays(guarded, node_modules):
+    heard = _play_in_node(node_modules, guarded.address("studio"), TOKEN=TOKEN)
+    assert (heard["code"], heard["kinds"][0], heard["kinds"][-1]) == (
+        grpc.StatusCode.OK.value[0],
+        "started",
+        "ended",
+    )
+    with guarded.channel() as channel:
+        sound = _sound(_note(channel, _bearer()))
+    assert heard["n_samples"] == len(sound)
+    assert heard["peak"] == pytest.approx(np.max(np.abs(sound)), rel=1e-4)
+    assert heard["offsets"] == list(range(0, heard["n_samples"], 512))
+
+
+def test_a_client_of_another_language_can_act_on_a_refusal(guarded, node_modules):
+    heard = _play_in_node(node_modules, guarded.address("studio"))
+    assert heard["code"] == grpc.StatusCode.UNAUTHENTICATED.value[0]
+    assert "Bearer" in heard["details"]
+    assert "TOKEN_MISSING" in heard["trailers"][0]
 
 
 def test_the_token_is_asked_for_and_stands_nowhere(guarded):
