@@ -95,7 +95,7 @@ def add_voice(home_path: Path, deu_name: str, settings: Iterable[str]) -> Path:
     profile = profiles.complete_learner_profile(
         profiles.parse_learner_settings(tuple(settings))
     )
-    profile.seed = generation
+    profile.seed = profile.seed or generation  # generations differ
     model = VoiceModel(profile)
     personality = personality_pb2.Personality(
         deu=deu_name,
