@@ -138,7 +138,6 @@ class Voicing:
         self._waiting: deque[tuple[RawFrame, bool]] = (
             deque()
         )  # and whether one may be voiced
-        self._n_before = 0  # such frames before, without a gap
         self._voiced_hz: float | None = None  # of the frame before, where it was voiced
 
     def feed(self, frame: RawFrame, gate_db: float) -> Heard | None:
@@ -164,14 +163,13 @@ class Voicing:
         frame, is_candidate = self._waiting[0]
         is_voiced = is_candidate and (self._voiced_hz is not None or self._begins())
         f0_hz = self._mend(frame.f0_hz) if is_voiced else frame.f0_hz
-        self._n_before = self._n_before + 1 if is_candidate else 0
         self._voiced_hz = f0_hz if is_voiced else None
         self._waiting.popleft()
         return Heard(f0_hz, is_voiced, frame.confidence == 0, frame.loudness_db)
 
     def _begins(self) -> bool:
         """Whether a voiced stretch is known to begin with the oldest frame."""
-        n_run, is_sure = self._n_before, False
+        n_run, is_sure = 0, False
         for frame, is_candidate in self._waiting:
             if not is_candidate:
                 break

@@ -50,7 +50,10 @@ def test_system_messages_are_passed_over_and_end_running_status():
     assert read("f0 7e 7f 09 01 f7 f1 05 f2 01 02 f3 04 f6 90 3c 40") == Messages(
         [(0x90, 0x3C, 0x40)], 0, -1
     )
-    assert read("90 3c 40 f6 3e 40") == Messages([(0x90, 0x3C, 0x40)], 2, 4)
+    for system in ("f6", "f3 04", "f2 01 02"):
+        at = 3 + len(bytes.fromhex(system))
+        found = read(f"90 3c 40 {system} 3e 40")
+        assert found == Messages([(0x90, 0x3C, 0x40)], 2, at)
 
 
 @pytest.mark.parametrize(

@@ -269,6 +269,18 @@ def test_sostenuto_holds_only_what_was_down_when_it_went_down():
     assert ended(playing.feed(control(0, SOSTENUTO, 0))) == [1]
 
 
+def test_sostenuto_does_not_catch_what_only_the_other_pedal_holds():
+    playing = receiver(control(0, SUSTAIN, 127), on(0, 60), off(0, 60))
+    playing.feed(control(0, SOSTENUTO, 127))
+    assert ended(playing.feed(control(0, SUSTAIN, 0))) == [1]
+
+
+def test_a_change_comes_before_the_key_goes_up():
+    playing = receiver(control(0, SUSTAIN, 127), on(0, 60))
+    events = playing.feed(bend(0, 1) + off(0, 60))
+    assert [type(event) for event in events] == [NoteChanged, NoteSustained]
+
+
 def test_either_pedal_is_enough():
     playing = receiver(on(0, 60), control(0, SOSTENUTO, 127), control(0, SUSTAIN, 127))
     playing.feed(off(0, 60))

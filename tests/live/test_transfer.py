@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from amadeus.audio import AudioSpec
 from amadeus.errors import ConfigError, RecordingError
 from amadeus.features.extract import extract
+from amadeus.features.loudness import compute_loudness
 from amadeus.live.transfer import TransferStream
 from amadeus.personality import presets, profiles
 from amadeus.play.transfer import map_features
@@ -194,6 +195,28 @@ def test_silence_after_a_note_is_silent_and_holds_the_pitch(humming):
     last_hz = f0_hz[f0_hz > 0][-1]
     assert_allclose(f0_hz[-80:], -last_hz)
     assert (loudness_db[-80:] == SILENCE_DB).all()
+
+
+def test_sound_outside_notes_is_20_db_softer(rng):
+    note = reed(np.full(RATE, 220.0), sample_rate=RATE)
+    hiss = rng.normal(0, 0.05, RATE // 2).astype("f4")
+    stream = make_stream()
+    f0_hz, loudness_db = run(stream, np.concatenate([note, hiss]))
+    assert (f0_hz[112:] < 0).all()
+    heard_db = compute_loudness(hiss, sample_rate=RATE, frame_rate=SPEC.frame_rate)
+    mapped_db = stream._loudness.map(np.median(heard_db))
+    assert mapped_db > SILENCE_DB + 25
+    assert np.median(loudness_db[112:145]) == pytest.approx(mapped_db - 20, abs=1.5)
+
+
+def test_digital_silence_is_no_background_to_learn_from(rng):
+    note = reed(np.full(RATE, 220.0), sample_rate=RATE)
+    hiss = rng.normal(0, 0.01, 2 * RATE).astype("f4")
+    rest = np.zeros(10 * RATE, np.float32)
+    _, short_db = run(make_stream(), np.concatenate([note, hiss, hiss]))
+    _, long_db = run(make_stream(), np.concatenate([note, hiss, rest, hiss]))
+    assert short_db[-100:].max() > SILENCE_DB
+    assert_allclose(long_db[-100:], short_db[-100:], atol=0.1)
 
 
 @pytest.mark.parametrize(("f0_hz", "amplitude"), [(50, 0.003), (100, 2e-4)])
