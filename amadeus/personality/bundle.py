@@ -20,7 +20,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
@@ -38,6 +38,8 @@ VERSION = 1
 SUFFIX = ".deu"
 MANIFEST_NAME = "manifest.json"
 PERSONALITY_NAME = f"{content.EXTRAS_FOLDER}/{content.PERSONALITY_NAME}"
+
+Check = Callable[[Path], personality_pb2.Personality]
 
 _KIB, _MIB = 2**10, 2**20
 
@@ -108,7 +110,11 @@ def write_bundle(voice_path: Path, target: Path | BinaryIO) -> None:
 
 
 def read_bundle(
-    source: Path | BinaryIO, target: Path, *, limits: BundleLimits | None = None
+    source: Path | BinaryIO,
+    target: Path,
+    *,
+    limits: BundleLimits | None = None,
+    check: Check = inspection.check_voice,
 ) -> personality_pb2.Personality:
     """Unpacks a bundle into a folder of its own, which appears only if all of it may be played.
 
@@ -116,6 +122,7 @@ def read_bundle(
       source: The bundle; if open, able to seek.
       target: Folder to make, a SavedModel; its parent must be there, and it must not.
       limits: What it may cost.
+      check: Looks at what was unpacked before it appears; for those who have it done by another process.
 
     Returns:
       Who it is; its generation is 0 until a home counts it.
@@ -136,7 +143,7 @@ def read_bundle(
         scratch.mkdir()
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
         _unpack(file, found, scratch)
-        personality = inspection.check_voice(scratch)
+        personality = check(scratch)
         scratch.rename(target)
     return personality
 
@@ -229,8 +236,7 @@ def _read_manifest(file: BinaryIO, member: archive.Member) -> list[_Entry]:
         raise _refused(f"its {MANIFEST_NAME} is of another kind")
     if version != VERSION:
         raise BundleError(
-            f"the bundle is of version {tame(str(version))} and this Amadeus reads version {VERSION}: update whichever is "
-            "older."
+            f"the bundle is of version {tame(str(version))} and this Amadeus reads version {VERSION}: update the older."
         )
     rows = manifest.get("entries")
     if not isinstance(rows, list) or set(manifest) != {"format", "version", "entries"}:

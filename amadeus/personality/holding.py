@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple
 from amadeus.errors import NotHeldError, VoiceError
 from amadeus.home import Deu, Home, explain_os_errors
 from amadeus.personality import content, generations, inspection, weights
-from amadeus.personality.bundle import BundleLimits, read_bundle
+from amadeus.personality.bundle import BundleLimits, Check, read_bundle
 from amadeus.v1 import personality_pb2
 
 _LOCK_NAME = ".holding"  # no name of a deu begins with a dot
@@ -99,6 +99,7 @@ def hold(
     deu_name: str | None = None,
     *,
     limits: BundleLimits | None = None,
+    check: Check = inspection.check_voice,
 ) -> Held:
     """Takes a bundle: checks all of it, makes it the next generation of its deu and records it in the lineage.
 
@@ -107,6 +108,7 @@ def hold(
       bundle: A file, or one that is open and can seek.
       deu_name: Deu to hold it under. None takes the name in the bundle, and is content if any deu holds it already.
       limits: What the bundle may cost.
+      check: As in `read_bundle`.
 
     Raises:
       BundleError: It must not be played.
@@ -119,7 +121,7 @@ def hold(
     root = home.path / "deus"
     with explain_os_errors(home.path), generations.staged(root) as staging:
         prepared = staging / "voice"
-        personality = read_bundle(bundle, prepared, limits=limits)
+        personality = read_bundle(bundle, prepared, limits=limits, check=check)
         with _lock(root):
             known = _find_whole(home, personality.digest, deu_name)
             if known is not None:

@@ -23,6 +23,7 @@ from amadeus.personality import bundle, holding
 from amadeus.personality.bundle import BundleLimits
 from amadeus.personality.holding import Holding
 from amadeus.v1 import personality_pb2, studio_pb2, studio_pb2_grpc
+from serving.studio.checking import Checker
 from serving.studio.status import StatusError
 
 REASON_REFUSED = "BUNDLE_REFUSED"
@@ -43,6 +44,7 @@ class PersonalityLimits:
       max_content_bytes: Size of what it holds, unpacked.
       max_transfers: Bundles on the way at once, in and out together.
       idle_timeout_s: Time a client may leave between two chunks.
+      check_timeout_s: Time the check of a bundle may take.
       page_size: Personalities on a page that asks for no size.
       max_page_size: Personalities on a page at most.
     """
@@ -51,6 +53,7 @@ class PersonalityLimits:
     max_content_bytes: int = BundleLimits.max_content_bytes
     max_transfers: int = 8
     idle_timeout_s: float = 60.0
+    check_timeout_s: float = 120.0
     page_size: int = 50
     max_page_size: int = 1_000
 
@@ -89,10 +92,27 @@ def find(home: Home, reference: personality_pb2.PersonalityReference) -> Holding
 class PersonalitiesServicer(studio_pb2_grpc.PersonalitiesServicer):
     """Serves what a home holds. All of it lies in the home: replicas that share one serve the same."""
 
-    def __init__(self, home: Home, limits: PersonalityLimits | None = None) -> None:
+    def __init__(
+        self,
+        home: Home,
+        limits: PersonalityLimits | None = None,
+        checker: Checker | None = None,
+    ) -> None:
+        """Takes a home.
+
+        Args:
+          home: Where personalities lie.
+          limits: What transfers may cost.
+          checker: What looks at bundles; None: one of its own.
+        """
         self._home = home
         self._limits = limits or PersonalityLimits()
         self._n_transfers = 0
+        self._checker = checker or Checker(timeout_s=self._limits.check_timeout_s)
+
+    async def close(self) -> None:
+        """Ends the process that checks; a bundle it had in hand is refused."""
+        await asyncio.to_thread(self._checker.close)
 
     async def ListPersonalities(
         self,
@@ -213,7 +233,13 @@ class PersonalitiesServicer(studio_pb2_grpc.PersonalitiesServicer):
             max_content_bytes=self._limits.max_content_bytes,
         )
         with file, _refusals():
-            return holding.hold(self._home, file, deu or None, limits=limits)
+            return holding.hold(
+                self._home,
+                file,
+                deu or None,
+                limits=limits,
+                check=self._checker.check,
+            )
 
     def _pack(self, reference: personality_pb2.PersonalityReference) -> BinaryIO:
         found = find(self._home, reference)

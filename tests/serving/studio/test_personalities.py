@@ -16,6 +16,7 @@ from amadeus.personality import holding
 from amadeus.personality.bundle import write_bundle
 from amadeus.personality.content import write_personality
 from amadeus.v1 import personality_pb2, studio_pb2, studio_pb2_grpc
+from serving.studio.checking import Checker
 from serving.studio.personalities import (
     CHUNK_BYTES,
     MAX_CHUNK_BYTES,
@@ -72,10 +73,19 @@ def lay_down(deu, generation):
     )
 
 
+CHECKER = Checker(timeout_s=120)  # one for all, since it takes seconds to start
+
+
+@pytest.fixture(scope="module", autouse=True)
+def checker():
+    yield
+    CHECKER.close()
+
+
 @contextlib.asynccontextmanager
 async def studio_of(home, **limits):
     server = grpc.aio.server(interceptors=[StatusInterceptor()])
-    servicer = PersonalitiesServicer(home, PersonalityLimits(**limits))
+    servicer = PersonalitiesServicer(home, PersonalityLimits(**limits), CHECKER)
     studio_pb2_grpc.add_PersonalitiesServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -330,6 +340,18 @@ def test_a_client_that_leaves_gives_its_place_back(there, bundle_bytes):
     response = ask(there, leave_then_send, max_transfers=1)
     assert response.personality.generation == 1
     assert {path.name for path in there.path.iterdir()} == {"deus", "metadata.sqlite"}
+
+
+def test_a_studio_that_stops_ends_its_check(there, bundle_bytes):
+    async def stop():
+        servicer = PersonalitiesServicer(there, checker=Checker(timeout_s=120))
+        await servicer.close()  # nothing to end yet
+        servicer._checker._running()
+        process = servicer._checker._process
+        await servicer.close()
+        return process.returncode
+
+    assert asyncio.run(stop()) == -9
 
 
 def test_many_that_bring_the_same_hold_it_once(there, bundle_bytes):
