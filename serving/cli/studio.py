@@ -18,6 +18,7 @@ import click
 from amadeus.home import Home
 from serving.studio import logs
 from serving.studio.config import ENVIRONMENT_PREFIX, StudioConfig, read_token
+from serving.studio.practice_limits import PracticeLimits
 
 # gRPC and TensorFlow read these when they are loaded.
 QUIET_ENVIRONMENT = {"GRPC_VERBOSITY": "NONE", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -128,13 +129,36 @@ _PORT = PortOrOff()
     help="Size of one message.",
 )
 @click.option("--max-performances", type=int, help="Performances open at once.")
-@click.option("--max-sessions", type=int, help="Practice sessions not over yet.")
-@click.option("--max-upload-bytes", type=int, help="Recordings of one session.")
-@click.option("--max-audio-minutes", type=float, help="Recordings of one session.")
-@click.option("--max-minutes", type=float, help="Training of one practice.")
+@click.option(
+    "--max-sessions",
+    type=int,
+    show_default=str(PracticeLimits.sessions),
+    help="Practice sessions not over yet.",
+)
+@click.option(
+    "--max-upload-bytes",
+    type=int,
+    show_default=str(PracticeLimits.session_bytes),
+    help="Size of the recordings of a session.",
+)
+@click.option(
+    "--max-audio-minutes",
+    type=float,
+    show_default=str(PracticeLimits.audio_minutes),
+    help="Length of the recordings of a session.",
+)
+@click.option(
+    "--max-minutes",
+    type=float,
+    show_default=str(PracticeLimits.training_minutes),
+    help="Training of one practice.",
+)
 @click.option("--max-bundle-bytes", type=int, help="Size of a .deu bundle.")
 @click.option(
-    "--practices-at-once", type=int, help="Practices that run; the others wait."
+    "--practices-at-once",
+    type=int,
+    show_default=str(PracticeLimits.running),
+    help="Practices that run; the others wait.",
 )
 @click.option(
     "--grace-s",

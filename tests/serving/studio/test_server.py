@@ -358,6 +358,34 @@ def test_metrics_count_calls_performances_and_sessions(home):
     assert not any("Invented" in str(key) for key in samples)
 
 
+def test_calls_that_were_left_or_ran_out_of_time_are_counted_as_such(home):
+    async def leave():
+        async with (
+            studio_of(config(metrics_port=0), home, stubborn=True) as studio,
+            channel_to(studio) as channel,
+            aiohttp.ClientSession() as session,
+        ):
+            stub = studio_pb2_grpc.StudioStub(channel)
+            late = stub.Perform(timeout=0.3)
+            await late.write(perform_pb2.PerformRequest())
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await _rest(late)
+            left = await _perform(channel)
+            left.cancel()
+            url = f"http://{studio.metrics_address}/metrics"
+            while True:  # until the studio has noticed, too
+                samples = read(await (await session.get(url)).text())
+                if samples["amadeus_performances_open",] == 0:
+                    return caught.value.code(), samples
+                await asyncio.sleep(0.01)
+
+    code, samples = asyncio.run(asyncio.wait_for(leave(), 30))
+    assert code == grpc.StatusCode.DEADLINE_EXCEEDED
+    performing = ("method", "/amadeus.v1.Studio/Perform")
+    for name in ("DEADLINE_EXCEEDED", "CANCELLED"):
+        assert samples["amadeus_calls_total", ("code", name), performing] == 1
+
+
 def test_two_studios_in_one_process_share_nothing(home):
     async def call_both():
         async with (
