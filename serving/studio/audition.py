@@ -19,6 +19,7 @@ from serving.studio.recordings import RecordingStore
 from serving.studio.sessions import Session, SessionStore
 
 JUDGEMENT_NAME = "audition.json"
+SCRATCH_NAME = ".journal.new"
 LISTENING_S = 60.0  # of sound; as much as `amadeus practice` listens to first
 EXIT_BAD_INPUT = 2
 
@@ -31,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if session is None:
         sys.stderr.write(f"{path} is no session.\n")
         return EXIT_BAD_INPUT
-    journal = Journal(path / JOURNAL_NAME)
+    scratch = path / SCRATCH_NAME
+    journal = Journal(scratch)
     refusal = ""
     try:
         for line in _listen(session, audio_minutes=arguments.audio_minutes):
@@ -40,6 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         refusal = str(error)
         failed = practice_pb2.PracticeFailed(text=refusal, exit_status=EXIT_BAD_INPUT)
         journal.write(failed=failed)
+    # Who reads a journal counts on what it has read: one that a coach before this has left stays as it is.
+    if not (path / JOURNAL_NAME).exists():
+        scratch.replace(path / JOURNAL_NAME)
     write_atomically(path / JUDGEMENT_NAME, json.dumps({"refusal": refusal}))
     return 0
 

@@ -17,6 +17,15 @@ from serving.studio.practice_limits import PracticeLimits
 from serving.studio.session_events import EXIT_INTERRUPTED, name_recordings
 from serving.studio.sessions import Session, SessionStore, State
 
+NO_JUDGEMENT = (
+    "the coach listened {n_deaths} times and came to no judgement: a recording may be damaged; send fewer at a time to "
+    "find it, or convert them to WAV."
+)
+NO_WORD = (
+    "its worker died {n_deaths} times without a last word, most likely because the memory ran out: give less, or "
+    "choose a smaller preset; the log that it left in the studio's home tells more."
+)
+
 _log = logging.getLogger(__name__)
 
 
@@ -57,7 +66,9 @@ class Outcomes:
         if session.standing.is_cancelled:
             return self.cancel(session)
         if "refusal" not in judgement:
-            return self._begin_again(session, State.UPLOADING, session.path)
+            return self._begin_again(
+                session, State.UPLOADING, session.path, otherwise=NO_JUDGEMENT
+            )
         if judgement["refusal"]:
             return self.fail(session, judgement["refusal"])
         self._store.drop_parts(session)
@@ -70,14 +81,18 @@ class Outcomes:
         if word is not None and word.HasField("finished"):
             generation = word.finished.generation
             return self._store.change(
-                session, state=State.SUCCEEDED, generation=generation
+                session, state=State.SUCCEEDED, generation=generation, failure=""
             )
         if session.standing.is_cancelled:
             return self.cancel(session)
+        if session.standing.failure:  # it was stopped for this
+            return self.fail(session, session.standing.failure)
         if word is not None and word.failed.exit_status != EXIT_INTERRUPTED:
             return self.fail(session, word.failed.text)
         is_orderly = word is not None  # stopped by a studio that stops, or from outside
-        return self._begin_again(session, State.QUEUED, path, is_orderly=is_orderly)
+        return self._begin_again(
+            session, State.QUEUED, path, otherwise=NO_WORD, is_orderly=is_orderly
+        )
 
     def _begin_again(
         self,
@@ -85,6 +100,7 @@ class Outcomes:
         state: State,
         log_folder: Path,
         *,
+        otherwise: str,
         is_orderly: bool = False,
     ) -> Session:
         """Puts a session back in its place, unless its workers die again and again."""
@@ -95,11 +111,7 @@ class Outcomes:
                 session, state=state, n_deaths=n_deaths, stop_asked_s=0.0
             )
         _log.error("session %s: see %s", session.session_id, log_folder / LOG_NAME)
-        return self.fail(
-            session,
-            f"its worker died {n_deaths} times without a last word, most likely because the memory ran out: give less, "
-            "or choose a smaller preset; the log that it left in the studio's home tells more.",
-        )
+        return self.fail(session, otherwise.format(n_deaths=n_deaths))
 
     def _current_generation(self, session: Session) -> int:
         try:

@@ -29,6 +29,8 @@ class PracticeLimits:
       streams: Clients attached to sessions of this studio at once.
       threads: Processors that one practice may use.
       starts: How often a worker that dies without a word is started before the session is given up.
+      listening_s: Time for the coach to come to a judgement.
+      practice_s: Time for a practice, all of it.
       upload_idle_s: An upload without a new byte for so long is given up.
       keep_s: A session that is over, and a recording that no session needs, are forgotten after this time.
       patience_s: Time for a worker to stop in good order before it is killed.
@@ -48,6 +50,8 @@ class PracticeLimits:
     streams: int = 64
     threads: int = field(default_factory=_default_threads)
     starts: int = 3
+    listening_s: float = 600.0
+    practice_s: float = 48 * 3600.0
     upload_idle_s: float = 24 * 3600.0
     keep_s: float = 30 * 24 * 3600.0
     patience_s: float = 60.0

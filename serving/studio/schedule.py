@@ -5,12 +5,13 @@ already, here or by hand, is passed until that is over. All of it is decided fro
 studios which share a home share one queue.
 """
 
+import contextlib
 import logging
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from amadeus.cli.practice import check_space, write_request
@@ -81,7 +82,8 @@ class Schedule:
             self._reap()
             for session in self.store.all():
                 if session.state.is_working:
-                    self._look_after(session)
+                    with _others_go_on(session):
+                        self._look_after(session)
             self._listen()
             self._practise()
             if time.monotonic() - self._cleaned_at > self._clean_period_s():
@@ -102,7 +104,8 @@ class Schedule:
         with self._mutex, self.store.locked():
             self._is_closing = True
             for session in self._own():
-                self._ask_to_stop(session)
+                with _others_go_on(session):
+                    self._ask_to_stop(session)
         deadline = time.monotonic() + self._limits.close_s
         while self._is_left() and time.monotonic() < deadline + KILLED_S:
             if time.monotonic() > deadline:
@@ -122,7 +125,8 @@ class Schedule:
         with self._mutex, self.store.locked():
             self._reap()
             for session in self._own():
-                self._look_after(session)
+                with _others_go_on(session):
+                    self._look_after(session)
             return bool(self._own())
 
     # Workers
@@ -153,6 +157,18 @@ class Schedule:
                 workers.kill(session)
         elif self._lingers(session):
             workers.kill(session)
+        else:
+            self._watch_the_clock(session)
+
+    def _watch_the_clock(self, session: Session) -> None:
+        """Ends what takes too long, for others wait behind it."""
+        worked_s = time.time() - workers.started_s(session)
+        if session.state is State.LISTENING and worked_s > self._limits.listening_s:
+            workers.kill(session)
+        elif session.state is State.RUNNING and worked_s > self._limits.practice_s:
+            hours = self._limits.practice_s / 3600
+            failure = f"it practised for more than {hours:.3g} hours, which is all this studio allows: ask for less."
+            self._ask_to_stop(self.store.change(session, failure=failure))
 
     def _ask_to_stop(self, session: Session) -> None:
         if not session.standing.stop_asked_s:
@@ -185,12 +201,13 @@ class Schedule:
             return
         for session in sessions:
             if session.state is State.UPLOADING and self.recordings.is_whole(session):
-                command = self._listen_command(session.path)
-                (session.path / JUDGEMENT_NAME).unlink(missing_ok=True)
-                if self._start(
-                    session, command, folder=session.path, state=State.LISTENING
-                ):
-                    return
+                with _others_go_on(session):
+                    command = self._listen_command(session.path)
+                    (session.path / JUDGEMENT_NAME).unlink(missing_ok=True)
+                    if self._start(
+                        session, command, folder=session.path, state=State.LISTENING
+                    ):
+                        return
 
     def _practise(self) -> None:
         sessions = self.store.all()
@@ -200,7 +217,8 @@ class Schedule:
             if n_running >= self._limits.running:
                 return
             if session.configuration.deu not in busy:
-                n_running += self._try_practice(session)
+                with _others_go_on(session):
+                    n_running += self._try_practice(session)
             busy.add(session.configuration.deu)  # those behind it wait even if it does
 
     def _try_practice(self, session: Session) -> bool:
@@ -213,6 +231,12 @@ class Schedule:
             command = self._practice_command(folder)
         except AmadeusError as error:
             self._outcomes.fail(session, str(error))
+            return False
+        except OSError as error:  # such as a recording that somebody took away
+            self._outcomes.fail(
+                session,
+                f"the studio cannot prepare its practice ({error.strerror or error}): begin anew, or ask who runs it.",
+            )
             return False
         return self._start(
             session, command, folder=folder, state=State.RUNNING,
@@ -275,12 +299,13 @@ class Schedule:
         for session in self.store.all():
             if session.state is State.UPLOADING:
                 self._expire(session)
-            elif session.state.is_over:
-                ended_s = (session.path / "state.json").stat().st_mtime
-                if time.time() - ended_s > self._limits.keep_s:
-                    self.store.remove(session)
+            elif session.state.is_over and self._is_old(session):
+                self.store.remove(session)
         self.recordings.purge(self.store.all(), keep_s=self._limits.keep_s)
         self.store.remove_scraps(older_than_s=SCRATCH_S)
+
+    def _is_old(self, session: Session) -> bool:
+        return time.time() - self.store.changed_s(session) > self._limits.keep_s
 
     def _expire(self, session: Session) -> None:
         idle_s = time.time() - self.store.last_byte_s(session)
@@ -296,6 +321,15 @@ def in_order(sessions: Sequence[Session]) -> list[Session]:
     """Lists the sessions that wait for their turn, the next one first."""
     waiting = [session for session in sessions if session.state is State.QUEUED]
     return sorted(waiting, key=lambda s: (s.standing.queued_ns, s.session_id))
+
+
+@contextlib.contextmanager
+def _others_go_on(session: Session) -> Iterator[None]:
+    """Keeps what one session meets, such as files that cannot be read, from stopping all."""
+    try:
+        yield
+    except Exception:
+        _log.exception("session %s cannot be moved on", session.session_id)
 
 
 def _is_busy(deu: Deu) -> bool:

@@ -79,7 +79,10 @@ class Story:
 
     def _end(self, session: Session) -> list[practice_pb2.PracticeEvent]:
         held, self._held_back = self._held_back, None
-        return [held] if held is not None and session.state is State.FAILED else []
+        if held is None or session.state is not State.FAILED:
+            return []
+        # One that was stopped failed for a reason that the session knows, and its worker does not.
+        return [held] if held.failed.exit_status != EXIT_INTERRUPTED else []
 
 
 def name_recordings(text: str, session: Session, home: Home) -> str:

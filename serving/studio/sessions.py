@@ -83,7 +83,7 @@ class Standing:
       is_cancelled: Somebody wants it ended.
       studio: Which studio looks after its worker.
       stop_asked_s: When its worker was asked to stop, in seconds since 1970; 0 while it was not.
-      failure: Why it failed.
+      failure: Why it failed, or will when its worker is gone.
       generation: Who plays when it is over; 0 for nobody.
       ended_at: Time it was over, ISO 8601 in UTC.
     """
@@ -226,6 +226,12 @@ class SessionStore:
         doomed = self.path / f".old-{secrets.token_hex(4)}"
         session.path.rename(doomed)
         shutil.rmtree(doomed)
+        for name in (ASKED_NAME, STANDING_NAME):
+            self._read.pop(session.path / name, None)
+
+    def changed_s(self, session: Session) -> float:
+        """Tells when a session came to stand as it does, in seconds since 1970."""
+        return (session.path / STANDING_NAME).stat().st_mtime
 
     def last_byte_s(self, session: Session) -> float:
         """Tells when something of a session came last, in seconds since 1970."""

@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -111,6 +112,14 @@ def find(session: Session) -> Mark | None:
     except (OSError, ValueError, TypeError):
         return None
     return mark if _mark_of(mark.pid) == mark else None
+
+
+def started_s(session: Session) -> float:
+    """Tells when the worker of a session was started, in seconds since 1970; now, if that is not known."""
+    try:
+        return (session.path / MARK_NAME).stat().st_mtime
+    except FileNotFoundError:
+        return time.time()
 
 
 def ask_to_stop(session: Session) -> None:

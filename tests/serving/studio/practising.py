@@ -67,8 +67,10 @@ async def studio(home, limits=None, **commands):
             found.practices = practices
             yield found
     finally:
-        await practices.close()
-        await server.stop(None)
+        try:
+            await practices.close()
+        finally:
+            await server.stop(None)
 
 
 @contextlib.asynccontextmanager

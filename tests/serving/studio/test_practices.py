@@ -1,6 +1,7 @@
 """Sessions from their last byte on: the coach, the queue, workers, clients that come and go, and their ends."""
 
 import asyncio
+import hashlib
 import os
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 from amadeus.cli.portrait import describe
 from amadeus.report.page import render_report
 from amadeus.v1 import profiles_pb2, session_pb2
+from serving.studio.outcomes import Outcomes
 from serving.studio.practice_limits import PracticeLimits
+from serving.studio.sessions import State
 from serving.studio.workers import NICENESS
 from tests.cli.terminal import is_alive
 from tests.serving.studio.practising import (
@@ -343,6 +346,65 @@ def test_a_worker_that_always_dies_is_given_up(home):
         assert len(starts(home)) == 2
 
     practise(home, body, PracticeLimits(starts=2))
+
+
+def test_a_practice_that_takes_too_long_is_ended(home):
+    async def body(found):
+        hold(home)
+        done = await found.practise(configure(CONTENTS), CONTENTS)
+        assert done.session.state == States.STATE_FAILED
+        assert "more than 0.000278 hours" in done.session.failure
+        assert not done.all("failed")
+        assert not is_alive(int(starts(home)[0][2]))
+
+    practise(home, body, PracticeLimits(practice_s=1.0))
+
+
+def test_a_coach_that_comes_to_no_judgement_is_given_up(home):
+    async def body(found):
+        hold(home, name="deaf")
+        done = await found.practise(configure(CONTENTS), CONTENTS)
+        assert done.session.state == States.STATE_FAILED
+        assert "the coach listened 2 times and came to no judgement" in (
+            done.session.failure
+        )
+
+    practise(home, body, PracticeLimits(listening_s=0.3, starts=2))
+
+
+def test_a_session_that_cannot_be_moved_on_stops_no_other(home, monkeypatch):
+    conclude, is_ill = Outcomes.conclude, [True]
+
+    def stumble(self, session):
+        if session.session_id == "ill" and session.state is State.RUNNING and is_ill:
+            raise PermissionError("no rights")
+        return conclude(self, session)
+
+    monkeypatch.setattr(Outcomes, "conclude", stumble)
+
+    async def body(found):
+        await begin(found, deu="viola", session_id="ill")
+        await begin(found, session_id="well")
+        await found.wait_for("well", States.STATE_SUCCEEDED)
+        assert (await found.get("ill")).state == States.STATE_RUNNING
+        is_ill.clear()
+        await found.wait_for("ill", States.STATE_SUCCEEDED)
+
+    practise(home, body, PracticeLimits(running=2, close_s=0.1))
+
+
+def test_recordings_that_went_away_while_waiting_fail_their_session(home):
+    async def body(found):
+        hold(home)
+        await begin(found, [b"one"])
+        session_id = await begin(found, [b"two"], deu="viola")
+        for path in home.recordings_path.glob(f"{hashlib.sha256(b'two').hexdigest()}*"):
+            path.unlink()
+        let_go(home)
+        session = await found.wait_for(session_id, States.STATE_FAILED)
+        assert "cannot prepare its practice (No such file" in session.failure
+
+    practise(home, body)
 
 
 def test_a_worker_that_is_not_there_is_said_so(home):
