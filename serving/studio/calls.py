@@ -62,8 +62,8 @@ class CallRecorder(grpc.aio.ServerInterceptor):
                 code = _code(context, otherwise=grpc.StatusCode.UNKNOWN)
                 raise
             finally:
-                self._metrics.calls_open.labels(method).dec()
                 self._record(method, context.peer(), code, time.monotonic() - start)
+                self._metrics.calls_open.labels(method).dec()
 
         return rebuilt(handler, recorded)
 

@@ -375,13 +375,13 @@ def test_calls_that_were_left_or_ran_out_of_time_are_counted_as_such(home):
             url = f"http://{studio.metrics_address}/metrics"
             while True:  # until the studio has noticed, too
                 samples = read(await (await session.get(url)).text())
-                if samples["amadeus_performances_open",] == 0:
+                if samples["amadeus_calls_open", performing] == 0:
                     return caught.value.code(), samples
                 await asyncio.sleep(0.01)
 
+    performing = ("method", "/amadeus.v1.Studio/Perform")
     code, samples = asyncio.run(asyncio.wait_for(leave(), 30))
     assert code == grpc.StatusCode.DEADLINE_EXCEEDED
-    performing = ("method", "/amadeus.v1.Studio/Perform")
     for name in ("DEADLINE_EXCEEDED", "CANCELLED"):
         assert samples["amadeus_calls_total", ("code", name), performing] == 1
 
