@@ -231,7 +231,7 @@ class ModelServer:
         with keeper.changed:
             while is_waiting() and not keeper.stopped:
                 undecided = [name for name in names if not self._is_decided(name)]
-                if not undecided and not keeper.poll_wanted:
+                if not undecided and not keeper.is_looking():
                     break
                 keeper.changed.wait(_RELOAD_WAIT_S)
             failed = [name for name in names if not any(keeper.served[name].ready())]

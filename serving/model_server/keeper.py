@@ -61,6 +61,7 @@ class Keeper:
         self.pool = Pool(self._load_one, max_idle=options.max_idle_models)
         self.poll_wanted = options.poll_wait_s >= 0
         self.stopped = False
+        self._is_polling = False
         self._discover = discover
         self._options = options
         self._load = load
@@ -117,11 +118,15 @@ class Keeper:
             )
         return present
 
+    def is_looking(self) -> bool:
+        """Tells whether a look at the disk is due or under way."""
+        return self.poll_wanted or self._is_polling
+
     def is_settled(self) -> bool:
         """Tells whether everything wanted was loaded or given up."""
         versions = (v for s in self.served.values() for v in s.versions.values())
         return self.stopped or (
-            not self.poll_wanted
+            not self.is_looking()
             and all(v.phase in ("ready", "failed") for v in versions)
         )
 
@@ -160,7 +165,14 @@ class Keeper:
 
     def _poll(self) -> None:
         with self.changed:
-            self.poll_wanted = False
+            self.poll_wanted, self._is_polling = False, True
+        try:
+            self._look_at_all()
+        finally:
+            with self.changed:
+                self._is_polling = False
+
+    def _look_at_all(self) -> None:
         self.enlist()
         for served in list(self.served.values()):
             present = self.look(served.model)
