@@ -130,10 +130,18 @@ def ramp_amplitudes(
       Both of shape [batch, n_frames, n_harmonics].
     """
     starts = tf.concat(
-        [previous_amplitudes[:, None], harmonic_amplitudes[:, :-1]], axis=1
+        [previous_amplitudes[:, None], _without_last(harmonic_amplitudes)], axis=1
     )
     audible = _below_nyquist(highest_hz, harmonic_amplitudes.shape[-1], spec)
     return tf.where(audible, starts, 0.0), tf.where(audible, harmonic_amplitudes, 0.0)
+
+
+def _without_last(frames: tf.Tensor) -> tf.Tensor:
+    n_frames = frames.shape[1]
+    if n_frames is None or n_frames < 2:
+        return frames[:, :-1]
+    # split rather than sliced: its gradient is several times as fast
+    return tf.split(frames, [n_frames - 1, 1], axis=1)[0]
 
 
 def cycles_before(

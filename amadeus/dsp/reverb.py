@@ -43,16 +43,19 @@ def convolve(audio: tf.Tensor, impulse_response: tf.Tensor) -> tf.Tensor:
     if n_taps < 2:
         return tf.identity(audio)
     size = fourier.fast_size(2 * n_taps - 1)
-    blocks = _split(audio, size - n_taps + 1)
-    rings = _ring(blocks, _without_dry_tap(impulse_response), size)
-    wet = fourier.overlap_add(rings, blocks.shape[-1])
+    taps, n_block = _without_dry_tap(impulse_response), size - n_taps + 1
+    n_samples = audio.shape[1]
+    if n_samples is not None and n_samples <= n_block:
+        return audio + _ring(audio[:, None], taps, size, n_samples)[:, 0]
+    blocks = _split(audio, n_block)
+    wet = fourier.overlap_add(_ring(blocks, taps, size, size), n_block)
     return audio + wet[:, : tf.shape(audio)[1]]
 
 
-def _ring(blocks: tf.Tensor, taps: tf.Tensor, size: int) -> tf.Tensor:
-    """Convolves blocks [batch, n_blocks, block_size] with taps [n_taps] into rings [batch, n_blocks, size].
+def _ring(blocks: tf.Tensor, taps: tf.Tensor, size: int, n_kept: int) -> tf.Tensor:
+    """Convolves blocks [batch, n_blocks, block_size] with taps [n_taps] into rings [batch, n_blocks, n_kept].
 
-    The gradient is written out: it takes the spectra there are, and no weights of bins.
+    The gradient is written out: it takes the spectra there are, no weights of bins, and no slice's gradient.
     """
     n_block, n_taps = blocks.shape[-1], taps.shape[0]
 
@@ -70,7 +73,7 @@ def _ring(blocks: tf.Tensor, taps: tf.Tensor, size: int) -> tf.Tensor:
             to_taps = tf.signal.irfft(by_taps, [size])
             return to_blocks[..., :n_block], to_taps[:n_taps]
 
-        return tf.signal.irfft(spectra * response, [size]), gradient
+        return tf.signal.irfft(spectra * response, [size])[..., :n_kept], gradient
 
     return ring(blocks, taps)
 

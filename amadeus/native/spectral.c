@@ -35,11 +35,12 @@ typedef struct {
     vc *spectrum, *spare, *pulls; /* [size], [size], [2][size / 2 + 1] */
 } desk_t;
 
-/* A step of Stockham's transform with radix 4: from n_done finished points to four times as many. */
-INLINE void radix4(vc *to, const vc *from, int size, int n_done, const float *roots, const float sign) {
+/* A step of Stockham's transform with radix 4: from n_done finished points to four times as many. Root k of `size` is
+ * root k * stride of the table. */
+INLINE void radix4(vc *to, const vc *from, int size, int n_done, const float *roots, int stride, const float sign) {
     int quarter = size / 4, n_groups = quarter / n_done;
     for (int g = 0; g < n_groups; g++) {
-        int step = g * n_done;
+        int step = g * n_done * stride;
         float c1 = roots[2 * step], s1 = sign * roots[2 * step + 1];
         float c2 = roots[4 * step], s2 = sign * roots[4 * step + 1];
         float c3 = c1 * c2 - s1 * s2, s3 = s1 * c2 + c1 * s2;
@@ -70,11 +71,11 @@ INLINE void radix2(vc *to, const vc *from, int size) {
 }
 
 /* The transform of `data`, with e^(sign i ...), not scaled; says which of the two arrays holds it. */
-INLINE vc *transform(vc *data, vc *spare, int size, const float *roots, const float sign) {
+INLINE vc *transform_small(vc *data, vc *spare, int size, const float *roots, int stride, const float sign) {
     int n_done = 1;
     while (n_done < size) {
         if (4 * n_done <= size) {
-            radix4(spare, data, size, n_done, roots, sign);
+            radix4(spare, data, size, n_done, roots, stride, sign);
             n_done *= 4;
         } else {
             radix2(spare, data, size);
@@ -84,6 +85,37 @@ INLINE vc *transform(vc *data, vc *spare, int size, const float *roots, const fl
         data = spare, spare = swap;
     }
     return data;
+}
+
+#define COLUMNS 64 /* of a large transform: what fits the nearest cache, twice */
+
+/* A large transform as small ones, along columns and then along rows: each point is fetched from afar twice instead of
+ * once for every step. (Bailey, "FFTs in external or hierarchical memory", 1990.) */
+INLINE vc *transform_large(vc *data, vc *spare, int size, const float *roots, const float sign) {
+    int n_rows = size / COLUMNS;
+    vc one[COLUMNS], other[COLUMNS];
+    for (int column = 0; column < COLUMNS; column++) {
+        for (int row = 0; row < n_rows; row++) one[row] = data[column + COLUMNS * row];
+        const vc *done = transform_small(one, other, n_rows, roots, COLUMNS, sign);
+        for (int k = 0; k < n_rows; k++) {
+            float c = roots[2 * column * k], s = sign * roots[2 * column * k + 1];
+            vc x = done[k];
+            spare[column + COLUMNS * k] = (vc){x.re * c - x.im * s, x.re * s + x.im * c};
+        }
+    }
+    for (int row = 0; row < n_rows; row++) {
+        for (int column = 0; column < COLUMNS; column++) one[column] = spare[COLUMNS * row + column];
+        const vc *done = transform_small(one, other, COLUMNS, roots, n_rows, sign);
+        for (int k = 0; k < COLUMNS; k++) data[row + n_rows * k] = done[k];
+    }
+    return data;
+}
+
+#define LARGE 1024
+
+INLINE vc *transform(vc *data, vc *spare, int size, const float *roots, const float sign) {
+    if (size < LARGE || size > COLUMNS * COLUMNS) return transform_small(data, spare, size, roots, 1, sign);
+    return transform_large(data, spare, size, roots, sign);
 }
 
 typedef struct {
