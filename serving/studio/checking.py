@@ -45,6 +45,7 @@ class Checker:
         self._timeout_s, self._idle_s, self._module = timeout_s, idle_s, module
         self._process: subprocess.Popen[str] | None = None
         self._turn = threading.Lock()
+        self._closed = False
 
     def check(self, voice_path: Path) -> personality_pb2.Personality:
         """Checks an unpacked voice as `amadeus.personality.inspection.check_voice` does.
@@ -54,16 +55,18 @@ class Checker:
         """
         with self._turn:
             for _ in range(_ATTEMPTS):
-                answer = self._ask(voice_path)
-                if answer:
+                if not self._closed and (answer := self._ask(voice_path)):
                     return _understand(answer)
         raise self._refusal()
 
     def close(self) -> None:
-        """Ends the process, if there is one; whoever waits for it is refused."""
-        process = self._process
-        if process is not None:
-            _end(process)
+        """Ends the process, if there is one, for good; whoever waits for it is refused."""
+        self._closed = True
+        if self._process is not None:
+            self._process.kill()  # at which whoever has the turn gives it up
+        with self._turn:
+            if self._process is not None:
+                _end(self._process)
 
     def _ask(self, voice_path: Path) -> str:
         """Puts a question to the process; the answer is empty if it ends over it."""
@@ -71,7 +74,12 @@ class Checker:
         assert process.stdin is not None
         assert process.stdout is not None
         late = threading.Event()
-        clock = threading.Timer(self._timeout_s, lambda: (late.set(), process.kill()))
+
+        def interrupt() -> None:
+            late.set()
+            process.kill()
+
+        clock = threading.Timer(self._timeout_s, interrupt)
         clock.start()
         try:
             process.stdin.write(json.dumps(str(voice_path)) + "\n")
@@ -81,6 +89,8 @@ class Checker:
             answer = ""
         finally:
             clock.cancel()
+        if not answer:
+            _end(process)
         if late.is_set():
             raise self._refusal()
         return answer
@@ -92,8 +102,10 @@ class Checker:
         )
 
     def _running(self) -> "subprocess.Popen[str]":
-        if self._process is None or self._process.poll() is not None:
-            self.close()
+        if self._process is not None and self._process.poll() is not None:
+            _end(self._process)
+            self._process = None
+        if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", self._module, str(self._idle_s)],
                 stdin=subprocess.PIPE,

@@ -76,6 +76,27 @@ def test_one_without_work_ends_and_another_takes_its_place(voice_path):
     checker.close()
 
 
+def test_one_that_is_closed_lets_go_of_whoever_waits(voice_path):
+    checker = Checker(timeout_s=60, module=MODULE)
+    checker._running()
+    os.kill(checker._process.pid, signal.SIGSTOP)
+    said = []
+
+    def wait():
+        try:
+            checker.check(voice_path)
+        except BundleError as error:
+            said.append(str(error))
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    checker.close()
+    waiting.join(timeout=20)
+    assert len(said) == 1
+    with pytest.raises(BundleError, match="could not be checked"):
+        checker.check(voice_path)  # closed is closed
+
+
 def test_it_ends_with_the_studio_however_that_ends(voice_path):
     program = (
         "import pathlib, signal; from serving.studio.checking import Checker\n"
