@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
@@ -145,7 +146,7 @@ def _read_model(entry: model_server_config_pb2.ModelConfig) -> Model:
     )
 
 
-def _read_policy(proto: object) -> Policy:
+def _read_policy(proto: Any) -> Policy:
     kind = proto.WhichOneof("policy_choice")
     if kind == "all":
         return All()

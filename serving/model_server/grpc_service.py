@@ -233,6 +233,7 @@ def _abort(context: grpc.ServicerContext, error: ServingError) -> NoReturn:
     if len(text) > _MAX_TEXT_LENGTH:
         text = text[:_MAX_TEXT_LENGTH] + "...TRUNCATED"
     context.abort(_STATUS[int(error.code)], text)
+    raise AssertionError("abort raises")
 
 
 def _fault(error: Exception) -> ServingError:
@@ -245,6 +246,7 @@ def _refuse(context: grpc.ServicerContext, method: str) -> NoReturn:
     context.abort(
         grpc.StatusCode.UNIMPLEMENTED, f"{method} is not supported: send a Predict."
     )
+    raise AssertionError("abort raises")
 
 
 def _add_health(server: grpc.Server) -> Any:

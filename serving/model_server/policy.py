@@ -41,7 +41,7 @@ class Specific:
 
     def choose(self, versions: Iterable[int]) -> set[int]:
         """Picks from the versions present."""
-        return self.versions & set(versions)
+        return set(versions) & self.versions
 
 
 Policy = Latest | All | Specific
