@@ -97,7 +97,11 @@ setup(
     ext_modules=kernels(),
     package_data={"amadeus": ["report/*.html"]},
     # ffmpeg is GPL: it runs in a process of its own.
-    extras_require={"formats": ["imageio-ffmpeg"], "onnx": ["onnx"]},
+    extras_require={
+        "formats": ["imageio-ffmpeg"],
+        "live": ["python-rtmidi", "sounddevice"],
+        "onnx": ["onnx"],
+    },
     entry_points={"console_scripts": ["amadeus=amadeus.cli.main:main"]},
     cmdclass={"build_py": BuildWithProtos},
 )

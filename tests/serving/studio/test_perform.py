@@ -292,7 +292,8 @@ fields = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+# about 10,000 messages
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 4), st.integers(-3, 9_000), st.lists(fields, max_size=70))
 def test_whatever_is_sent_ends_in_a_status_or_in_sound(
     fuzzed, mode, block_size, messages
