@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import itertools
 import re
 import tempfile
@@ -105,6 +106,8 @@ class PersonalitiesServicer(studio_pb2_grpc.PersonalitiesServicer):
           limits: What transfers may cost.
           checker: What looks at bundles; None: one of its own.
         """
+        # loaded now, for it takes a third of a second in which nobody would be heard
+        importlib.import_module("amadeus.lineage.write")
         self._home = home
         self._limits = limits or PersonalityLimits()
         self._n_transfers = 0
