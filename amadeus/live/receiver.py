@@ -16,8 +16,10 @@ Rules that the specifications leave to the receiver:
   - Once its key is up, a member's note keeps its own bend, pressure and timbre, though a pedal holds it on;
     the master's still reach it. Once it has ended nothing does.
   - The soft pedal softens strikes to 70 % of their velocity.
-  - All-notes-off, and the mode messages that imply it, lift the keys, and pedals still hold; all-sound-off
-    stops everything at once. Omni is not for a receiver of all channels.
+  - All-notes-off, and the mode messages that imply it, lift the keys, and pedals still hold; where a mode
+    changes, what they hold ends too. All-sound-off stops everything at once. Omni means nothing to a
+    receiver of all channels.
+  - At most 128 notes are held; a further strike ends the oldest.
   - Data increment and decrement move the bend range by a cent (RP-018).
   - Volume and timbre outlast reset-all-controllers (RP-015), but not an MPE configuration message for their
     channels.

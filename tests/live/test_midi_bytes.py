@@ -109,6 +109,7 @@ CHANNEL_MESSAGES = st.one_of(
 )
 
 
+@hypothesis.settings(deadline=None, derandomize=True)
 @hypothesis.given(st.lists(CHANNEL_MESSAGES, max_size=30))
 def test_what_mido_writes_is_what_is_read(messages):
     found = read_messages(b"".join(map(_as_bytes, messages)))
@@ -122,6 +123,7 @@ def test_what_mido_writes_is_what_is_read(messages):
     assert again == messages
 
 
+@hypothesis.settings(deadline=None, derandomize=True)
 @hypothesis.given(st.binary(max_size=200))
 def test_every_byte_is_read_once(data):
     found = read_messages(data)

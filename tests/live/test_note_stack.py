@@ -149,6 +149,7 @@ def first_of(down, priority):
     return max(down)
 
 
+@hypothesis.settings(deadline=None, derandomize=True)
 @hypothesis.given(PERFORMANCE, st.sampled_from(PRIORITIES))
 def test_one_key_sounds_at_a_time_and_it_is_the_right_one(messages, priority):
     receiver = Receiver(player(voice_mode=VOICE_MODE_MONO))
@@ -171,6 +172,7 @@ def test_one_key_sounds_at_a_time_and_it_is_the_right_one(messages, priority):
     follow(played)
 
 
+@hypothesis.settings(deadline=None, derandomize=True)
 @hypothesis.given(PERFORMANCE)
 def test_all_notes_off_ends_every_voice(messages):
     mono = Mono()
@@ -182,6 +184,7 @@ def test_all_notes_off_ends_every_voice(messages):
     assert len(started) == len(ended)
 
 
+@hypothesis.settings(deadline=None, derandomize=True)
 @hypothesis.given(PERFORMANCE)
 def test_where_many_may_sound_lives_are_those_of_the_receiver(messages):
     mono = Mono(voice_mode=0)

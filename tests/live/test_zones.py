@@ -77,6 +77,7 @@ def test_channels_that_move_are_those_that_enter_leave_or_change_sides():
 MESSAGES = st.lists(st.tuples(st.integers(0, 15), st.integers(0, 20)), max_size=12)
 
 
+@hypothesis.settings(deadline=None, derandomize=True)
 @hypothesis.given(MESSAGES)
 def test_no_channel_is_in_two_zones_and_two_have_fourteen_members_at_most(messages):
     made = layout(*messages)
