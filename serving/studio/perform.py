@@ -57,7 +57,7 @@ class Performances:
         self._voices, self._limits = voices, limits or PerformLimits()
         self._metrics = metrics
         self._conductor = Conductor(
-            newer=self._find_newer, release=_release, metrics=metrics
+            newer=self._find_successor, release=_release, metrics=metrics
         )
         self._seats: set[Seat] = set()
         self._n_open = 0
@@ -109,14 +109,18 @@ class Performances:
         self, requests: AsyncIterator[perform_pb2.PerformRequest]
     ) -> AsyncIterator[perform_pb2.PerformResponse]:
         asked = await self._read_configuration(requests)
-        singer = await asyncio.to_thread(self._voices.acquire, asked.personality)
+        singer = await self._acquire(asked.personality)
         answers: asyncio.Queue[list[Any]] = asyncio.Queue()
         try:
             seat = self._take_seat(asked, singer, answers)
         except BaseException:
             singer.release()
             raise
-        yield perform_pb2.PerformResponse(started=_introduce(seat.performance))
+        try:
+            yield perform_pb2.PerformResponse(started=_introduce(seat.performance))
+        except BaseException:
+            seat.performance.close()
+            raise
         self._conductor.add(seat)
         self._seats.add(seat)
         if self._is_stopping:
@@ -129,6 +133,19 @@ class Performances:
             reader.cancel()
             self._seats.discard(seat)
             self._conductor.leave(seat)
+
+    async def _acquire(
+        self, reference: personality_pb2.PersonalityReference
+    ) -> ServedSinger:
+        """Waits for a voice; one that comes when its client has gone is let go."""
+        coming = asyncio.ensure_future(
+            asyncio.to_thread(self._voices.acquire, reference)
+        )
+        try:
+            return await asyncio.shield(coming)
+        except asyncio.CancelledError:
+            coming.add_done_callback(_release_late)
+            raise
 
     async def _answers(
         self, answers: asyncio.Queue[list[Any]], seat: Seat, reader: asyncio.Task[None]
@@ -217,12 +234,12 @@ class Performances:
         with self._metrics.performances_open.track_inprogress():
             yield
 
-    def _find_newer(self, seat: Seat) -> Singer | None:
+    def _find_successor(self, seat: Seat) -> Singer | None:
         playing = seat.performance.singer.personality
-        newest = self._voices.newest(seat.follows)
-        if newest <= playing.generation:
+        current = self._voices.current(seat.follows)
+        if current in (0, playing.generation):
             return None
-        reference = _reference(seat.follows, newest)
+        reference = _reference(seat.follows, current)
         return self._voices.acquire(reference)
 
 
@@ -241,6 +258,11 @@ def _introduce(performance: Performance) -> perform_pb2.PerformanceStarted:
 def _reference(deu: str, generation: int) -> personality_pb2.PersonalityReference:
     named = personality_pb2.GenerationReference(deu=deu, generation=generation)
     return personality_pb2.PersonalityReference(generation=named)
+
+
+def _release_late(coming: asyncio.Future[ServedSinger]) -> None:
+    if not coming.cancelled() and coming.exception() is None:
+        coming.result().release()
 
 
 def _release(singer: Any) -> None:

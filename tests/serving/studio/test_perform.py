@@ -182,6 +182,23 @@ def test_a_client_that_leaves_frees_its_voice(stage):
     wait_until(lambda: stage.metrics.performances_open._value.get() == 0)
 
 
+def test_a_client_that_leaves_before_its_voice_comes_leaves_no_voice_behind(stage):
+    acquire, asked = stage.voices.acquire, threading.Event()
+
+    def slowly(reference):
+        asked.set()
+        time.sleep(0.5)
+        return acquire(reference)
+
+    stage.voices.acquire = slowly
+    live = Live(stage, configure(clock=STUDIO))
+    assert asked.wait(10)
+    live.call.cancel()
+    time.sleep(0.7)
+    wait_until(lambda: not stage.voices.open)
+    wait_until(lambda: stage.performances._n_open == 0)
+
+
 def test_a_client_that_does_not_read_is_waited_for(stage):
     live = Live(
         stage, configure(block_size=8_192), midi(0x90, 60, 100), advance(48_000 * 600)
