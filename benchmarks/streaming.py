@@ -6,7 +6,9 @@ A voice with random weights is exported and loaded again; TensorFlow gets one th
 timed in turns of 20 blocks, state handed on from block to block. Without --learner it is the `live`
 voice at 48 kHz in blocks of 5 ms. The rows:
 
-  - one note, and 32 notes as one batch, by `Voice.perform` (which takes the signature `step`);
+  - one note, and 32 notes as one batch, as a studio plays them: the signature `step`, asked through the embedded model
+    server's session;
+  - the same by `Voice.perform`, TensorFlow's own functions;
   - one note by the signature `perform`, which takes any number of frames: what another server calls;
   - the learned reverb on the sum of all notes.
 """
@@ -68,6 +70,8 @@ def _run(options: argparse.Namespace, scratch: str) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     voice = voices.make(options.learner or SETTINGS, scratch)
     rows = [
+        _served(voice, scratch, 1),
+        _served(voice, scratch, N_NOTES),
         _notes(voice, 1),
         _notes(voice, N_NOTES),
         _by_perform(voice, scratch),
@@ -83,6 +87,27 @@ def _run(options: argparse.Namespace, scratch: str) -> None:
     print(timing.describe_machine())
 
 
+def _served(voice, path: str, n_notes: int) -> Row:
+    from pathlib import Path
+
+    from serving.model_server.servable import Servable
+
+    model = Servable.load(Path(path))
+    inputs = {
+        "f0_hz": np.linspace(110, 880, n_notes, dtype=np.float32)[:, None],
+        "loudness_db": np.full([n_notes, 1], -20, np.float32),
+        "state": np.zeros([n_notes, voice.state_size], np.float32),
+    }
+    for name in ("harmonic_gain_db", "noise_gain_db", "brightness"):
+        inputs[name] = np.zeros([n_notes, 1], np.float32)
+
+    def play_block() -> None:
+        inputs["state"] = model.call("step", inputs)["state"]
+
+    name = "1 note, served" if n_notes == 1 else f"{n_notes} notes, served"
+    return Row(name, LIMITS_MS.get(n_notes), play_block)
+
+
 def _notes(voice, n_notes: int) -> Row:
     f0_hz = np.linspace(110, 880, n_notes, dtype=np.float32)[:, None]
     loudness_db = np.full([n_notes, 1], -20, np.float32)
@@ -93,7 +118,7 @@ def _notes(voice, n_notes: int) -> Row:
         state = voice.perform(f0_hz, loudness_db, state).state
 
     name = "1 note" if n_notes == 1 else f"{n_notes} notes, one batch"
-    return Row(name, LIMITS_MS.get(n_notes), play_block)
+    return Row(name, None, play_block)
 
 
 def _by_perform(voice, path: str) -> Row:
