@@ -27,7 +27,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from google.protobuf import json_format
 
-from amadeus.errors import BundleError, BundleTooLargeError
+from amadeus.errors import BundleError, BundleTooLargeError, VoiceError
 from amadeus.home import explain_os_errors
 from amadeus.personality import archive, content, inspection, weights
 from amadeus.personality.quoting import tame
@@ -91,9 +91,7 @@ def write_bundle(voice_path: Path, target: Path | BinaryIO) -> None:
       HomeError: The file cannot be written.
     """
     personality = content.read_personality(voice_path)
-    inspection.check_identity(personality)
-    values = weights.read_weights(voice_path / "variables")
-    inspection.check_digest(personality, values)
+    _check_own(voice_path, personality)
     if not isinstance(target, Path):
         _write(voice_path, personality, target)
         return
@@ -146,6 +144,18 @@ def read_bundle(
         personality = check(scratch)
         scratch.rename(target)
     return personality
+
+
+def _check_own(voice_path: Path, personality: personality_pb2.Personality) -> None:
+    try:
+        inspection.check_identity(personality)
+        values = weights.read_weights(voice_path / "variables")
+        inspection.check_digest(personality, values)
+    except BundleError as error:
+        raise VoiceError(
+            f"the voice in {voice_path} is not the one its digest names: it is damaged, was changed, or comes from "
+            "another version of Amadeus; name another generation, or practise again."
+        ) from error
 
 
 def _write(

@@ -370,7 +370,7 @@ def test_a_voice_that_is_not_its_digest_is_not_handed_out(voice_path, tmp_path):
     who = content.read_personality(tmp_path / "1")
     who.learner_profile.seed += 1
     content.write_personality(tmp_path / "1", who)
-    with pytest.raises(VoiceError, match="so it was changed"):
+    with pytest.raises(VoiceError, match="not the one its digest names"):
         write_bundle(tmp_path / "1", tmp_path / "cello.deu")
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
 

@@ -372,7 +372,7 @@ def test_a_voice_that_was_changed_is_not_handed_out(here):
         here,
         fetching(by_number("cello")),
         Code.FAILED_PRECONDITION,
-        "so it was changed",
+        "its digest names",
     )
     shutil.rmtree(path / "variables")
-    refuse(here, fetching(by_number("cello")), Code.FAILED_PRECONDITION, "damaged")
+    refuse(here, fetching(by_number("cello")), Code.FAILED_PRECONDITION, "is damaged")
