@@ -248,6 +248,8 @@ class Practices:
             practice_requests.check_session_id(asked.session_id)
         known = self._known(asked)
         if known is not None:
+            if known.state is State.UPLOADING:
+                self._recordings.settle(known)
             return known
         complete = practice_requests.complete(asked, self._home, self._limits)
         with self._store.locked():
@@ -295,7 +297,11 @@ class Practices:
         session = self._find(session_id)
         if session.state.is_over:
             return False  # its last message is on the way
-        self._recordings.receive(session, chunk)
+        try:
+            self._recordings.receive(session, chunk)
+        except FileNotFoundError:  # it moved on meanwhile, and its parts are gone
+            if self._find(session_id).state is State.UPLOADING:
+                raise
         return self._recordings.holds(session.configuration.recordings[chunk.recording])
 
     def _list(

@@ -120,17 +120,35 @@ class RecordingStore:
     def receive(self, session: Session, chunk: session_pb2.RecordingChunk) -> None:
         """Takes a part of a recording in; with the last one the recording is checked and kept.
 
+        A part of one that is here whole by now, brought by another session, is passed over.
+
         Raises:
           StatusError: It does not go on where the bytes held end, is too large, or the whole is not what was declared.
         """
         info = _find_info(session, chunk)
+        if self.holds(info):
+            return
         with _opened(session.part_path(chunk.recording)) as part:
-            held = self._count(session, chunk.recording, info)
+            held = max(0, _size(session.part_path(chunk.recording)))
+            if self.holds(info):
+                return
             _check_place(chunk, info, held)
             part.write(chunk.data)
             part.flush()
-            if held + len(chunk.data) == info.byte_size:
-                self._keep(part, session.part_path(chunk.recording), chunk, info)
+            is_all = held + len(chunk.data) == info.byte_size
+            if is_all and not self._keep(
+                part, session.part_path(chunk.recording), info
+            ):
+                raise _damaged(chunk.recording, info)
+
+    def settle(self, session: Session) -> None:
+        """Keeps what is all there but was not checked, because the studio that received it died."""
+        for recording, info in enumerate(session.configuration.recordings):
+            path = session.part_path(recording)
+            if _size(path) == info.byte_size and not self.holds(info):
+                with _opened(path) as part:
+                    if _size(path) == info.byte_size:
+                        self._keep(part, path, info)
 
     def purge(self, sessions: Sequence[Session], *, keep_s: float) -> None:
         """Forgets recordings that nobody used for `keep_s` and no session needs."""
@@ -156,28 +174,20 @@ class RecordingStore:
         return max(0, _size(session.part_path(recording)))
 
     def _keep(
-        self,
-        part: BinaryIO,
-        path: Path,
-        chunk: session_pb2.RecordingChunk,
-        info: session_pb2.RecordingInfo,
-    ) -> None:
+        self, part: BinaryIO, path: Path, info: session_pb2.RecordingInfo
+    ) -> bool:
+        """Keeps a recording that is what was declared; drops it, and says so, if it is not."""
         digest = hashlib.sha256()
         part.seek(0)
         while block := part.read(_READ_BYTES):
             digest.update(block)
         if digest.hexdigest() != info.sha256:
             part.truncate(0)
-            raise StatusError(
-                grpc.StatusCode.DATA_LOSS,
-                f"{info.name!r} arrived with another SHA-256 than was declared, so what was received of it is dropped: "
-                "send it again, or begin a new session if the file has changed.",
-                REASON_CHECKSUM,
-                {"recording": str(chunk.recording)},
-            )
+            return False
         os.fsync(part.fileno())
         self.path.mkdir(parents=True, exist_ok=True)
         os.replace(path, self.path / info.sha256)
+        return True
 
 
 @contextlib.contextmanager
@@ -243,6 +253,16 @@ def _check_place(
             f"a chunk goes beyond the {info.byte_size} bytes declared for {info.name!r}: begin a new session if the "
             "file has grown."
         )
+
+
+def _damaged(recording: int, info: session_pb2.RecordingInfo) -> StatusError:
+    return StatusError(
+        grpc.StatusCode.DATA_LOSS,
+        f"{info.name!r} arrived with another SHA-256 than was declared, so what was received of it is dropped: send it "
+        "again, or begin a new session if the file has changed.",
+        REASON_CHECKSUM,
+        {"recording": str(recording)},
+    )
 
 
 def _size(path: Path) -> int:

@@ -80,6 +80,22 @@ def test_the_same_recording_is_sent_and_kept_once(home):
     assert len(inodes) == len(CONTENTS)
 
 
+def test_what_another_session_brings_meanwhile_need_not_be_refused(home):
+    contents = [*CONTENTS, b"third" * 10]
+    asked = configure(contents, deu="viola")
+
+    async def run():
+        async with studio(home) as client, client.attached(asked) as slow:
+            await slow.chunk(0, 0, contents[0][:1000])
+            await client.practise(configure(CONTENTS), CONTENTS)
+            await slow.chunk(0, 1000, contents[0][1000:2000])
+            await slow.chunk(2, 0, contents[2])
+            await slow.read_all()
+            assert slow.session.state == States.STATE_SUCCEEDED
+
+    asyncio.run(run())
+
+
 def test_a_chunk_at_another_place_is_refused_with_what_is_held(home):
     async def run():
         async with (
@@ -287,6 +303,25 @@ def test_what_is_over_is_forgotten_in_time(home):
             assert len(home.deu("cello").practices()) == 1
 
     asyncio.run(asyncio.wait_for(run(), 20))
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_a_recording_whose_last_byte_came_before_a_kill_is_kept(home, is_damaged):
+    content = CONTENTS[0]
+    asked = configure([content], session_id="mine")
+
+    async def run():
+        async with studio(home) as client:
+            async with client.attached(asked):
+                pass
+            part = home.sessions_path / "mine" / "parts" / "0"
+            part.write_bytes(b"!" * len(content) if is_damaged else content)
+            done = await client.practise(asked, [content])
+            held = done.sessions[0].held_byte_counts[0]
+            assert held == (0 if is_damaged else len(content))
+            assert done.session.state == States.STATE_SUCCEEDED
+
+    asyncio.run(run())
 
 
 def test_two_connections_to_one_session_do_not_mix_its_bytes(home):
