@@ -24,8 +24,9 @@ $(VENV)/ready: requirements/requirements.lock setup.py pyproject.toml $(wildcard
 demo: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh demo
 
+# Two processes, a file of tests in one of them at a time: what a file sets up is set up once.
 test: setup
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # The gate: what .ci/run runs before the tests.
 check: setup
