@@ -4,6 +4,7 @@
       metadata.sqlite           ML Metadata: the lineage of everything
       deus/<deu>/deu.json       name and time of creation
       deus/<deu>/lock           held while a practice of this deu runs
+      deus/<deu>/current        number of the generation that plays; absent: the highest
       deus/<deu>/voices/<generation>/    a personality: SavedModel + assets.extra/personality.json
       deus/<deu>/practices/<practice>/   request.json, journal.jsonl, log.txt, tensorboard/
       deus/<deu>/pipeline/      TFX pipeline root: artifacts and checkpoints of this deu
@@ -14,8 +15,8 @@ A studio's session lies beside the deus until its turn comes; then it makes an o
 deu, a new one each time it is taken up again, so that whoever reads practices need not know of studios. All of it is
 files: every studio that shares the home serves every session.
 
-`voices/` is a TF Serving base path: a generation appears in it by one rename or not at all, and
-the highest number is the current personality.
+`voices/` is a TF Serving base path: a generation appears in it by one rename or not at all. Which one plays is a
+pointer beside it: whoever makes a generation moves it there, and a checkout moves it anywhere, copying nothing.
 """
 
 import contextlib
@@ -24,6 +25,7 @@ import json
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +34,10 @@ from pathlib import Path
 from amadeus.errors import ConfigError, HomeError, NotHeldError
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+POINTER_NAME = "current"
+
+_POINTER_LOCK_NAME = ".pointing"
+_POINTER_BYTES = 20  # more is no number of a generation
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,54 @@ class Deu:
         return sorted(int(name) for name in names if name.isdecimal())
 
     def current_generation(self) -> int:
-        """Names the generation that plays; 0 for a deu that never practised."""
+        """Names the generation that plays; 0 for a deu that never practised.
+
+        It is the one that was pointed to; where that is gone, or nothing was pointed to, the highest.
+        """
+        pointed = self._pointed()
+        if pointed and (self.voices_path / str(pointed)).is_dir():
+            return pointed
         return max(self.generations(), default=0)
+
+    def point_to(self, generation: int) -> None:
+        """Makes a generation the one that plays, atomically; the next practice grows from it.
+
+        Raises:
+          NotHeldError: This deu has no such generation.
+          HomeError: The folder cannot be written.
+        """
+        with explain_os_errors(self.path), self.pointing():
+            self.voice_path(generation)
+            write_atomically(self.path / POINTER_NAME, f"{generation}\n")
+
+    @contextlib.contextmanager
+    def pointing(self) -> Iterator[None]:
+        """Holds the pointer for a moment: nobody moves it, and nothing it names goes away."""
+        with (self.path / _POINTER_LOCK_NAME).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def pointer_notice(self) -> str:
+        """Says why another generation plays than was pointed to; empty where all is well."""
+        pointed = self._pointed()
+        current = self.current_generation()
+        if pointed is None or pointed == current or not current:
+            return ""
+        named = f"generation {pointed}" if pointed else "no generation at all"
+        return (
+            f"{self.path / POINTER_NAME} names {named}, which is not there: generation {current}, the highest, plays; "
+            f"choose one with `amadeus deu checkout {self.name}@N`."
+        )
+
+    def _pointed(self) -> int | None:
+        """Reads the pointer: None without one, 0 for one that says nothing."""
+        try:
+            text = (self.path / POINTER_NAME).read_bytes()[:_POINTER_BYTES].strip()
+        except FileNotFoundError:
+            return None
+        except OSError:
+            return 0
+        return int(text) if text.isdigit() else 0
 
     def voice_path(self, generation: int | None = None) -> Path:
         """Finds the SavedModel of a generation, by default of the current one.
@@ -228,7 +280,7 @@ def explain_os_errors(path: Path) -> Iterator[None]:
 
 def write_atomically(path: Path, text: str) -> None:
     """Writes a small file so that readers see the old or the new text, never a part."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}")
     scratch.write_text(text)
     scratch.replace(path)
 

@@ -5,6 +5,7 @@ PRACTICE_DIR/settings.json    what was used: completed profile, Beam options, ru
 PRACTICE_DIR/result.json      what came out: uris of artifacts, metrics, generation
 """
 
+import contextlib
 import json
 import logging
 import time
@@ -17,7 +18,7 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration import metadata
 
 from amadeus import lineage
-from amadeus.errors import ConfigError
+from amadeus.errors import ConfigError, NotHeldError
 from amadeus.home import Home, explain_os_errors, write_atomically
 from amadeus.journal import emit
 from amadeus.personality import content, profiles
@@ -51,6 +52,7 @@ def run(place: Place) -> practice_pb2.PracticeFinished:
     if nodes["Evaluator"].cached:
         emit(evaluated=practice_pb2.Evaluated(**verdict))
     lineage.attribute(place.home, place.deu)
+    _point(place, outputs)
     finished = _finish(place, outputs)
     _write(place.path / RESULT_NAME, _result(outputs, verdict, finished, run_id))
     return finished
@@ -127,6 +129,17 @@ def _read_verdict(outputs: Outputs) -> dict[str, Any]:
     return {
         key: verdict[key] for key in ("blessed", "reason", "metrics", "parent_metrics")
     }
+
+
+def _point(place: Place, outputs: Outputs) -> None:
+    """Has the voice play that this practice led to, also where all of it came from the cache."""
+    pushed = outputs["Pusher.pushed_model"].custom_properties
+    version = (
+        pushed["pushed_version"].string_value if "pushed_version" in pushed else ""
+    )
+    if version and int(version) != place.deu.current_generation():
+        with contextlib.suppress(NotHeldError):  # pruned in the meantime
+            place.deu.point_to(int(version))
 
 
 def _finish(place: Place, outputs: Outputs) -> practice_pb2.PracticeFinished:

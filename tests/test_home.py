@@ -1,10 +1,11 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from amadeus.errors import ConfigError, HomeError
+from amadeus.errors import ConfigError, HomeError, NotHeldError
 
 
 def test_a_created_deu_is_found_and_listed(home):
@@ -49,6 +50,65 @@ def test_an_unknown_deu_is_named_beside_the_known_ones(home):
         HomeError, match=r"no deu 'viola': there are cello; .*deu create viola"
     ):
         home.deu("viola")
+
+
+def make_generations(deu, *numbers):
+    for number in numbers:
+        (deu.voices_path / str(number)).mkdir(parents=True)
+
+
+def test_the_pointer_says_which_generation_plays(home):
+    deu = home.create_deu("cello")
+    make_generations(deu, 1, 2, 10)
+    deu.point_to(2)
+    make_generations(deu, 11)
+    assert deu.current_generation() == 2
+    assert deu.voice_path().name == "2"
+    assert deu.pointer_notice() == ""
+
+
+def test_nobody_is_pointed_to_who_is_not_there(home):
+    deu = home.create_deu("cello")
+    make_generations(deu, 1)
+    deu.point_to(1)
+    with pytest.raises(NotHeldError, match="no generation 7: there are 1"):
+        deu.point_to(7)
+    assert deu.current_generation() == 1
+
+
+def test_without_the_generation_pointed_to_the_highest_plays_and_says_so(home):
+    deu = home.create_deu("cello")
+    make_generations(deu, 1, 2, 3)
+    deu.point_to(2)
+    (deu.voices_path / "2").rmdir()
+    assert deu.current_generation() == 3
+    assert "names generation 2, which is not there" in deu.pointer_notice()
+    assert "generation 3, the highest, plays" in deu.pointer_notice()
+
+
+@pytest.mark.parametrize("text", ["", "two", "-1", "9" * 30, "2\n3", "\xff"])
+def test_a_damaged_pointer_is_no_pointer(home, text):
+    deu = home.create_deu("cello")
+    make_generations(deu, 1, 2)
+    (deu.path / "current").write_text(text)
+    assert deu.current_generation() == 2
+    assert "highest" in deu.pointer_notice()
+
+
+def test_a_pointer_moved_by_many_is_always_whole(home):
+    deu = home.create_deu("cello")
+    make_generations(deu, *range(1, 9))
+    with ThreadPoolExecutor(8) as pool:
+        moves = [pool.submit(deu.point_to, n) for n in [*range(1, 9)] * 20]
+        seen = {deu.current_generation() for _ in range(500)}
+    assert all(move.exception() is None for move in moves)
+    assert seen <= set(range(1, 9))
+    assert sorted(p.name for p in deu.path.iterdir()) == [
+        ".pointing",
+        "current",
+        "deu.json",
+        "voices",
+    ]
 
 
 def test_the_highest_complete_generation_plays(home):

@@ -37,9 +37,12 @@ def _describe_voice(deu: Deu) -> Iterator[str]:
     if not generations:
         yield f"  voice       none yet: amadeus practice imitate {deu.name} RECORDINGS"
         return
-    others = ", ".join(map(str, generations[:-1]))
+    current = deu.current_generation()
+    others = ", ".join(str(number) for number in generations if number != current)
     kept = f" (kept: {others})" if others else ""
-    yield f"  voice       generation {generations[-1]}{kept}"
+    yield f"  voice       generation {current}{kept}"
+    if notice := deu.pointer_notice():
+        yield f"  notice      {notice}"
     from amadeus.personality.content import read_personality  # needs numpy
 
     try:

@@ -130,6 +130,7 @@ def hold(
             personality.deu = deu.name
             deu.voices_path.mkdir(exist_ok=True)
             placed = generations.place(prepared, deu.voices_path, personality)
+            deu.point_to(placed.personality.generation)
     from amadeus.lineage.write import record_import  # loads ML Metadata
 
     record_import(home, deu, placed.personality, placed.path, placed.mlmd_uuid)

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from amadeus.errors import VoiceError
-from amadeus.home import explain_os_errors
+from amadeus.home import Deu, explain_os_errors
 from amadeus.personality import content, generations
 from amadeus.personality.generations import Placed, mlmd_uuid
 from amadeus.v1 import personality_pb2
@@ -14,7 +14,7 @@ from amadeus.v1 import personality_pb2
 def push(
     model_path: Path, voices_path: Path, personality: personality_pb2.Personality
 ) -> Placed:
-    """Copies a voice into a folder of voices as its next generation.
+    """Copies a voice into a folder of voices as its next generation, and makes it the one that plays.
 
     A voice that is there already, by digest, is found and not copied: a practice that was killed
     between the push and its record does not push twice.
@@ -28,12 +28,18 @@ def push(
       HomeError: The folder cannot be written.
     """
     with explain_os_errors(voices_path), generations.staged(voices_path) as staging:
-        known = _find(voices_path, personality.digest)
-        if known is not None:
-            return known
-        prepared = staging / "voice"
-        shutil.copytree(model_path, prepared)
-        return generations.place(prepared, voices_path, personality)
+        placed = _find(voices_path, personality.digest)
+        if placed is None:
+            prepared = staging / "voice"
+            shutil.copytree(model_path, prepared)
+            placed = generations.place(prepared, voices_path, personality)
+        _point(voices_path, placed)
+        return placed
+
+
+def _point(voices_path: Path, placed: Placed) -> None:
+    deu = Deu(placed.personality.deu, voices_path.parent)
+    deu.point_to(placed.personality.generation)
 
 
 def _find(voices_path: Path, digest: str) -> Placed | None:

@@ -76,11 +76,13 @@ def read_file(path: str | Path) -> model_server_config_pb2.ModelServerConfig:
         ) from None
 
 
-def home_models(home: Home, policy: Policy = LATEST) -> tuple[Model, ...]:
-    """Lists the deus of a home as models: named as the deu, a version is a generation."""
+def home_models(home: Home) -> tuple[Model, ...]:
+    """Lists the deus of a home as models: named as the deu, a version is a generation, the one that plays is served."""
     deus = home.deus() if home.path.is_dir() else []
     return tuple(
-        Model(deu.name, deu.voices_path, policy)
+        Model(
+            deu.name, deu.voices_path, Specific(frozenset({deu.current_generation()}))
+        )
         for deu in deus
         if deu.voices_path.is_dir()
     )

@@ -59,7 +59,7 @@ class Seat:
           performance: What is played.
           deliver: Given what goes to the client, in order: messages, and at last None or an exception. Called from the
             conductor's thread.
-          follows: Deu whose newest generation is to take over; empty: none.
+          follows: Deu whose current generation is to take over; empty: none.
         """
         configuration = performance.configuration
         self.performance, self.deliver, self.follows = performance, deliver, follows

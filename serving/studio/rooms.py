@@ -86,7 +86,7 @@ class EmbeddedModels:
             )
 
     async def open(self) -> None:
-        """Listens, and loads the newest voice of each deu.
+        """Listens, and loads the current voice of each deu.
 
         Raises:
           ConfigError: A port is taken.

@@ -90,8 +90,8 @@ class Voices(Protocol):
         """
         ...
 
-    def newest(self, deu: str) -> int:
-        """Names the generation that a deu plays with."""
+    def current(self, deu: str) -> int:
+        """Names the generation that a deu plays with, which need not be its newest."""
         ...
 
     def close(self) -> None:
@@ -124,7 +124,7 @@ class HomeVoices:
         identity = (digest, self._caller.identity(deu, generation))
         return ServedSinger(facts, call, release, identity)
 
-    def newest(self, deu: str) -> int:
+    def current(self, deu: str) -> int:
         """See `Voices`."""
         return self._home.deu(deu).current_generation()
 

@@ -62,7 +62,7 @@ def check_voice(deu: Deu) -> Check:
         "assets.extra/personality.json",
     )
     missing = [part for part in needed if not _has_content(path / part)]
-    mend = f"remove {path} to play the generation before it, or practise again"
+    mend = f"play another with `amadeus deu checkout {deu.name}@N`, or practise again"
     if missing:
         return Check(
             name, "problem", f"generation {generation} lacks {', '.join(missing)}", mend
@@ -71,6 +71,8 @@ def check_voice(deu: Deu) -> Check:
         json.loads((path / needed[-1]).read_text())
     except (OSError, ValueError) as error:
         return Check(name, "problem", f"generation {generation}: {error}", mend)
+    if notice := deu.pointer_notice():
+        return Check(name, "warning", notice)
     return Check(name, "ok", f"generation {generation} can be played")
 
 

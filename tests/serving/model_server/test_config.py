@@ -74,3 +74,14 @@ def test_the_deus_of_a_home_are_models(home):
     home.deu("cello").voices_path.mkdir(parents=True, exist_ok=True)
     found = {model.name: model.base_path for model in config.home_models(home)}
     assert found["cello"] == home.deu("cello").voices_path
+
+
+def test_the_generation_that_plays_is_served(home):
+    deu = home.create_deu("cello")
+    for number in (1, 2, 3):
+        (deu.voices_path / str(number)).mkdir(parents=True)
+    (before,) = config.home_models(home)
+    deu.point_to(2)
+    (after,) = config.home_models(home)
+    assert before.policy.choose({1, 2, 3}) == {3}
+    assert after.policy.choose({1, 2, 3, 4}) == {2}

@@ -38,7 +38,7 @@ class SineVoices:
         self.open.append(singer)
         return singer
 
-    def newest(self, _deu):
+    def current(self, _deu):
         return self.generation
 
     def close(self):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 
 import grpc
 import numpy as np
@@ -149,7 +150,6 @@ def test_a_new_generation_on_disk_takes_over_without_a_click(home, server):
     studio = perform_pb2.PERFORM_CLOCK_STUDIO
     with RunningStage(voices) as stage:
         import queue
-        import time
 
         requests = queue.SimpleQueue()
         requests.put(configure("cello", clock=studio, block_size=480))
@@ -170,3 +170,18 @@ def test_a_new_generation_on_disk_takes_over_without_a_click(home, server):
     assert heard.ended.note_count == 2
     jumps = np.abs(np.diff(heard.sound))
     assert jumps.max() < 4 * np.percentile(jumps[jumps > 0], 99)
+
+
+def test_an_older_generation_that_is_pointed_to_takes_over(home, server):
+    deu = home.deu("cello")
+    deu.point_to(1)
+    voices = HomeVoices(home, EmbeddedCaller(server))
+    assert voices.current("cello") == 1
+    singer = voices.acquire(current())
+    assert singer.personality.generation == 1
+    singer.release()
+    deadline_s = time.monotonic() + 30
+    while server.available()["cello"] != [1]:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+    (deu.path / "current").unlink()
