@@ -72,10 +72,10 @@ def record_import(
     """
     try:
         _persist(lambda: _record(home, deu, personality, voice_path, mlmd_uuid))
-    except (StatusError, RuntimeError) as error:
+    except (StatusError, RuntimeError, HomeError) as error:
         raise HomeError(
-            f"generation {personality.generation} of {deu.name} is held, but its lineage cannot be written to "
-            f"{home.metadata_path} ({error}): give rights and space there."
+            f"generation {personality.generation} of {deu.name} is held and plays, but its lineage cannot be written "
+            f"to {home.metadata_path} ({error}): give rights and space there."
         ) from error
 
 

@@ -1,12 +1,14 @@
 """Personalities that come from elsewhere."""
 
 import io
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from amadeus import lineage
-from amadeus.errors import BundleError, ConfigError
+from amadeus.errors import BundleError, ConfigError, HomeError
 from amadeus.home import Home
 from amadeus.lineage.store import Mode, find_personalities, open_store
 from amadeus.personality import content, holding
@@ -127,6 +129,29 @@ def test_a_parent_that_came_before_is_its_parent(home, bundle_bytes):
     hold(home, child_of(bundle_bytes, parent.digest, seed=7))
     records = lineage.lineage_of(home, home.deu("cello"))
     assert [record.parent_generation for record in records] == [None, 1]
+
+
+def test_a_practice_that_writes_its_lineage_is_waited_for(home, bundle_bytes):
+    hold(home, bundle_bytes)
+    program = (
+        "import sqlite3, time\n"
+        f"store = sqlite3.connect({str(home.metadata_path)!r}, isolation_level=None)\n"
+        "store.execute('BEGIN EXCLUSIVE'); print(flush=True)\n"
+        "time.sleep(0.5); store.execute('COMMIT')"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=-1) as writer:
+        writer.stdout.readline()
+        hold(home, child_of(bundle_bytes, "", seed=8))
+    assert len(lineage.lineage_of(home, home.deu("cello"))) == 2
+
+
+def test_a_lineage_that_cannot_be_written_is_said_and_the_voice_is_held(
+    home, bundle_bytes
+):
+    home.metadata_path.mkdir(parents=True)
+    with pytest.raises(HomeError, match="1 of cello is held and plays, but its lin"):
+        hold(home, bundle_bytes)
+    assert home.deu("cello").generations() == [1]
 
 
 def test_it_is_recorded_as_personality_writer_records(home, bundle_bytes):
