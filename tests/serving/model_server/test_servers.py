@@ -4,6 +4,8 @@ import asyncio
 import socket
 import subprocess
 import sys
+import threading
+import time
 
 import aiohttp
 import grpc
@@ -16,6 +18,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from serving.model_server import answers
 from serving.model_server.config import Model
 from serving.model_server.core import ModelServer
 from serving.model_server.grpc_service import GrpcServer
@@ -99,6 +102,41 @@ def test_a_server_may_refuse_to_be_reconfigured(models, tmp_path):
     assert models.available() == {"m": [1]}
 
 
+def test_calls_nobody_waits_for_are_not_begun(models, monkeypatch):
+    begun, gate = [], threading.Event()
+
+    def predict(models, request):
+        begun.append(request.model_spec.name)
+        assert gate.wait(10)
+        return predict_pb2.PredictResponse()
+
+    monkeypatch.setattr(answers, "predict", predict)
+    server = GrpcServer(models, n_threads=1)
+
+    def ask():
+        with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            named = {"timeout": 10}, {"timeout": 0.1}, {"timeout": 10}, {"timeout": 10}
+            calls = []
+            for name, options in zip(
+                ("first", "late", "gone", "last"), named, strict=True
+            ):
+                request = predict_pb2.PredictRequest()
+                request.model_spec.name = name
+                calls.append(stub.Predict.future(request, **options))
+                time.sleep(0.05)  # so that they come in this order
+            calls[2].cancel()
+            with pytest.raises(grpc.RpcError) as caught:
+                calls[1].result()
+            gate.set()
+            calls[0].result()
+            calls[3].result()
+        return caught.value.code()
+
+    assert run_with(server, ask) == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert begun == ["first", "last"]
+
+
 def test_long_texts_are_cut(models):
     server = GrpcServer(models)
 
@@ -137,7 +175,7 @@ def test_slow_predictions_end_in_504(models):
         with models.acquire("m") as lease:
             lease.model.signature_defs["serving_default"] = None
         server = RestServer(models, timeout_s=0.1)
-        server._predict = lambda *_: __import__("time").sleep(0.5)
+        server._predict = lambda *_: time.sleep(0.5)
         await server.start()
         url = f"http://127.0.0.1:{server.port}/v1/models/m:predict"
         async with aiohttp.ClientSession() as session:
