@@ -9,7 +9,9 @@ SAMPLE_RATES = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
 MIN_BLOCK, MAX_BLOCK, DEFAULT_BLOCK = 32, 8192, 512
 MIN_INPUT_RATE, MAX_INPUT_RATE = 8_000, 96_000
 MAX_OCTAVES = 6
-MAX_MIDI_BYTES = 65_536
+MAX_MIDI_BYTES = (
+    4_096  # what one player plays in an instant, and hardly more work than a block
+)
 MAX_CONTROL_FRAMES = 10_000
 
 

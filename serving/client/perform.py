@@ -1,7 +1,8 @@
 """Lets a studio play a file: a score as MIDI, or another sound to be followed."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+import queue
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import grpc
 import numpy as np
 
 from amadeus.errors import StudioError
+from amadeus.live.configuration import MAX_MIDI_BYTES
 from amadeus.v1 import perform_pb2, personality_pb2, profiles_pb2, studio_pb2
 from amadeus.v1.studio_pb2_grpc import PersonalitiesStub, StudioStub
 from serving.client.connection import Address, connect, explain, explained
@@ -17,6 +19,7 @@ NOT_HELD = "PERSONALITY_NOT_HELD"
 BLOCK_SIZE = 4096  # of a file nobody waits for
 CHUNK_BYTES = 2**18
 AUDIO_CHUNK_S = 0.5
+START_TIMEOUT_S = 120.0  # a studio may have to load the voice first
 
 Bring = Callable[[], Path]
 
@@ -42,12 +45,14 @@ class Played(NamedTuple):
       audio: Float32, shape [n_samples]; begins with the source.
       sample_rate: In Hz.
       personality: Who played.
+      player_profile: How, complete.
       notices: What the ama should know, a sentence each.
     """
 
     audio: np.ndarray
     sample_rate: int
     personality: personality_pb2.Personality
+    player_profile: profiles_pb2.PlayerProfile
     notices: list[str]
 
 
@@ -131,26 +136,27 @@ def _play(
     if source.audio is not None:
         full.mode = perform_pb2.PERFORM_MODE_TRANSFER
         full.input_sample_rate = source.sample_rate
-    started: list[perform_pb2.PerformanceStarted] = []
-    requests = _requests(full, source, started)
-    blocks, notices, counts = [], [], {}
-    for response in StudioStub(channel).Perform(requests):
+    rates: queue.SimpleQueue[int] = queue.SimpleQueue()
+    blocks, notices, counts, started = [], [], {}, None
+    for response in StudioStub(channel).Perform(_requests(full, source, rates)):
         kind = response.WhichOneof("message")
         if kind == "started":
-            started.append(response.started)
+            started = response.started
+            rates.put(started.configuration.sample_rate)
         elif kind == "audio":
             blocks.append(np.frombuffer(response.audio.samples, "<f4"))
         elif kind == "notice":
             notices.append(response.notice.text)
         else:
             counts = dict(response.ended.notice_counts)
-    if not started:
+    if started is None:
         raise StudioError("the studio ended a performance without a word: try again.")
     audio = np.concatenate([np.zeros(0, np.float32), *blocks])
     return Played(
-        audio[started[0].latency_samples :],
-        started[0].configuration.sample_rate,
-        started[0].personality,
+        audio[started.latency_samples :],
+        started.configuration.sample_rate,
+        started.personality,
+        started[0].configuration.player_profile,
         _shorten(notices, sum(counts.values())),
     )
 
@@ -158,27 +164,13 @@ def _play(
 def _requests(
     configuration: perform_pb2.PerformConfiguration,
     source: Source,
-    started: list[perform_pb2.PerformanceStarted],
+    rates: queue.SimpleQueue[int],
 ) -> Iterator[perform_pb2.PerformRequest]:
     yield perform_pb2.PerformRequest(configuration=configuration)
     if source.audio is not None:
         yield from _sound(source)
-    else:
-        # of the voice's own rate nobody knows before the studio has said it
-        while not started and not configuration.sample_rate:
-            yield perform_pb2.PerformRequest(advance=perform_pb2.Advance())
-            _wait_for(started)
-        rate = configuration.sample_rate or started[0].configuration.sample_rate
-        yield from _score(source, rate)
-
-
-def _wait_for(started: list[perform_pb2.PerformanceStarted]) -> None:
-    import time
-
-    for _ in range(6000):
-        if started:
-            return
-        time.sleep(0.005)
+    else:  # offsets count samples at a rate that only the studio may know
+        yield from _score(source, rates.get(timeout=START_TIMEOUT_S))
 
 
 def _score(source: Source, rate: int) -> Iterator[perform_pb2.PerformRequest]:
@@ -187,15 +179,29 @@ def _score(source: Source, rate: int) -> Iterator[perform_pb2.PerformRequest]:
     for place, group in itertools.groupby(
         source.events, key=lambda event: round(event[0] * rate)
     ):
-        data = b"".join(data for _, data in group)
-        event = perform_pb2.MidiEvent(sample_offset=place, data=data)
         yield perform_pb2.PerformRequest(
             advance=perform_pb2.Advance(sample_offset=place)
         )
-        yield perform_pb2.PerformRequest(midi=event)
+        for data in _gather(data for _, data in group):
+            event = perform_pb2.MidiEvent(sample_offset=place, data=data)
+            yield perform_pb2.PerformRequest(midi=event)
     yield perform_pb2.PerformRequest(
         advance=perform_pb2.Advance(sample_offset=place + 1)
     )
+
+
+def _gather(messages: Iterable[bytes]) -> Iterator[bytes]:
+    """Joins MIDI messages to as much as one event may hold; what is longer alone is no music, and is left out."""
+    joined = b""
+    for message in messages:
+        if len(message) > MAX_MIDI_BYTES:
+            continue
+        if len(joined) + len(message) > MAX_MIDI_BYTES:
+            yield joined
+            joined = b""
+        joined += message
+    if joined:
+        yield joined
 
 
 def _sound(source: Source) -> Iterator[perform_pb2.PerformRequest]:
