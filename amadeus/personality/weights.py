@@ -14,6 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amadeus.errors import BundleError
+from amadeus.personality.checkpoint_messages import (
+    DT_FLOAT,
+    DT_STRING,
+    LITTLE_ENDIAN,
+    message_class,
+)
 from amadeus.personality.quoting import tame
 
 INDEX_NAME = "variables.index"
@@ -81,18 +87,13 @@ def _weights(
 
 
 def _check_header(value: bytes) -> None:
-    from tensorflow.core.protobuf import tensor_bundle_pb2
-
-    header = _parse(tensor_bundle_pb2.BundleHeaderProto(), value)
-    if header.num_shards != 1 or header.endianness != header.LITTLE:
+    header = _parse(message_class("BundleHeaderProto")(), value)
+    if header.num_shards != 1 or header.endianness != LITTLE_ENDIAN:
         raise _damaged("they are not in one file of little endian")
 
 
 def _weight(name: str, value: bytes, content: np.ndarray) -> tuple[int, np.ndarray]:
-    from tensorflow.core.framework import types_pb2
-    from tensorflow.core.protobuf import tensor_bundle_pb2
-
-    entry = _parse(tensor_bundle_pb2.BundleEntryProto(), value)
+    entry = _parse(message_class("BundleEntryProto")(), value)
     if entry.shard_id or entry.slices or not 0 <= entry.offset <= len(content):
         raise _damaged(f"{name} lies elsewhere")
     if not 0 <= entry.size <= len(content) - entry.offset:
@@ -100,10 +101,10 @@ def _weight(name: str, value: bytes, content: np.ndarray) -> tuple[int, np.ndarr
     raw = content[entry.offset : entry.offset + entry.size]
     shape = tuple(dim.size for dim in entry.shape.dim)
     if name == GRAPH_KEY:
-        if entry.dtype != types_pb2.DT_STRING or shape:
+        if entry.dtype != DT_STRING or shape:
             raise _damaged(f"{name} is not a text")
         return entry.offset, raw
-    if not name.endswith(VARIABLE_SUFFIX) or entry.dtype != types_pb2.DT_FLOAT:
+    if not name.endswith(VARIABLE_SUFFIX) or entry.dtype != DT_FLOAT:
         raise _damaged(f"{name} is not a variable of float32")
     if len(shape) > MAX_DIMENSIONS or min(shape, default=0) < 0:
         raise _damaged(f"{name} has a shape that cannot be")
@@ -114,13 +115,11 @@ def _weight(name: str, value: bytes, content: np.ndarray) -> tuple[int, np.ndarr
 
 def _check_graph(raw: bytes, keys: set[str]) -> None:
     """Makes sure that variables are restored from what the digest counts, each under its own name."""
-    from tensorflow.core.protobuf import trackable_object_graph_pb2
-
     size, position = _read_varint(raw, 0)
     position += 4  # checksum of the length
     if position + size != len(raw):
         raise _damaged("what belongs to which variable is cut off")
-    graph = _parse(trackable_object_graph_pb2.TrackableObjectGraph(), raw[position:])
+    graph = _parse(message_class("TrackableObjectGraph")(), raw[position:])
     for node in graph.nodes:
         if node.slot_variables or node.HasField("registered_saver"):
             raise _damaged("a variable is restored by other means than its values")
