@@ -79,6 +79,8 @@ class JournalReader:
     def read(self) -> list[practice_pb2.PracticeEvent]:
         """Hands out the events that were completed since it was last asked."""
         try:
+            if self.path.stat().st_size == self._position:
+                return []  # as most of the times
             with self.path.open("rb") as journal:
                 journal.seek(self._position)
                 written = journal.read()

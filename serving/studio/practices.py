@@ -27,10 +27,16 @@ import grpc.aio
 from amadeus.cli.worker import worker_command
 from amadeus.home import Home
 from amadeus.v1 import session_pb2, studio_pb2, studio_pb2_grpc
+from amadeus.v1.practice_pb2 import PracticeEvent
 from serving.studio import practice_requests, session_view
 from serving.studio.practice_limits import PracticeLimits
 from serving.studio.safety import REASON_STOPPING
-from serving.studio.schedule import Command, Schedule, audition_command
+from serving.studio.schedule import (
+    Command,
+    Schedule,
+    audition_command,
+    queue_positions,
+)
 from serving.studio.session_events import Story
 from serving.studio.sessions import Session, State
 from serving.studio.status import StatusError
@@ -51,16 +57,22 @@ Responses = AsyncGenerator[session_pb2.PracticeResponse, None]
 
 
 class _Look(NamedTuple):
-    """A session as it is shown, with what happened since it was shown last."""
+    """A session at a moment.
+
+    Attributes:
+      session: As it stands.
+      queue_position: How many come before it.
+      events: What happened since it was looked at last.
+    """
 
     session: Session
-    described: session_pb2.PracticeSession
-    events: Sequence[Any]
+    queue_position: int
+    events: Sequence[PracticeEvent]
 
     @property
     def mark(self) -> tuple[State, int]:
         """What is told of again when it changes."""
-        return self.session.state, self.described.queue_position
+        return self.session.state, self.queue_position
 
 
 class Practices:
@@ -167,7 +179,7 @@ class Practices:
         """Serves `PracticeSessions.GetPracticeSession`."""
         await self.start()
         practice_requests.check_session_id(session_id)
-        return await self._in_thread(self._describe, session_id)
+        return await self._in_thread(self._get, session_id)
 
     async def cancel_session(self, session_id: str) -> session_pb2.PracticeSession:
         """Serves `PracticeSessions.CancelPracticeSession`."""
@@ -175,7 +187,7 @@ class Practices:
         practice_requests.check_session_id(session_id)
         await self._in_thread(self._schedule.cancel, session_id)
         self._is_due.set()
-        return await self._in_thread(self._describe, session_id)
+        return await self._in_thread(self._get, session_id)
 
     # One client
 
@@ -199,30 +211,32 @@ class Practices:
     async def _follow(self, session_id: str, requests: Requests) -> Responses:
         story = Story(self._home)
         look = await self._in_thread(self._look, session_id, story)
-        yield session_pb2.PracticeResponse(session=look.described)
+        yield await self._tell(look)
         # From here on, for only now does the client know where to go on.
         receiving = asyncio.create_task(self._receive(session_id, requests))
         try:
-            while True:
+            while not look.session.state.is_over:
                 for event in look.events:
                     yield session_pb2.PracticeResponse(event=event)
-                if look.session.state.is_over:
-                    return
                 if self._is_closing:
                     raise _closing()
                 await _wait(receiving)
                 before = look.mark
                 look = await self._in_thread(self._look, session_id, story)
                 if look.mark != before and not look.session.state.is_over:
-                    yield session_pb2.PracticeResponse(session=look.described)
-                elif look.mark != before:  # the last word, after all events
-                    for event in look.events:
-                        yield session_pb2.PracticeResponse(event=event)
-                    yield session_pb2.PracticeResponse(session=look.described)
-                    return
+                    yield await self._tell(look)
+            for event in look.events:
+                yield session_pb2.PracticeResponse(event=event)
+            yield await self._tell(look)  # the last word, after all events
         finally:
             receiving.cancel()
             await asyncio.gather(receiving, return_exceptions=True)
+
+    async def _tell(self, look: _Look) -> session_pb2.PracticeResponse:
+        described = await self._in_thread(
+            self._describe, look.session, look.queue_position
+        )
+        return session_pb2.PracticeResponse(session=described)
 
     async def _receive(self, session_id: str, requests: Requests) -> None:
         """Takes chunks in, the next one when the last is written: the client waits for the disk."""
@@ -279,17 +293,25 @@ class Practices:
 
     def _look(self, session_id: str, story: Story) -> _Look:
         session = self._find(session_id)  # before its events: those of an end are whole
-        described = self._describe_among(session)
-        return _Look(session, described, story.read(session))
+        position = 0
+        if session.state is State.QUEUED:
+            known = self._schedule.positions
+            position = known.get(session_id, len(known))
+        return _Look(session, position, story.read(session))
 
-    def _describe(self, session_id: str) -> session_pb2.PracticeSession:
-        return self._describe_among(self._find(session_id))
+    def _get(self, session_id: str) -> session_pb2.PracticeSession:
+        session = self._find(session_id)
+        positions = queue_positions(self._store.all())
+        return self._describe(session, positions.get(session_id, 0))
 
-    def _describe_among(self, session: Session) -> session_pb2.PracticeSession:
-        # Only a place in the queue needs the others.
-        others = self._store.all() if session.state is State.QUEUED else []
+    def _describe(
+        self, session: Session, queue_position: int
+    ) -> session_pb2.PracticeSession:
         return session_view.describe(
-            session, others, home=self._home, recordings=self._recordings
+            session,
+            queue_position=queue_position,
+            home=self._home,
+            recordings=self._recordings,
         )
 
     def _take(self, session_id: str, chunk: session_pb2.RecordingChunk) -> bool:
@@ -308,15 +330,14 @@ class Practices:
         self, request: studio_pb2.ListPracticeSessionsRequest
     ) -> studio_pb2.ListPracticeSessionsResponse:
         every = self._store.all()
+        positions = queue_positions(every)
         asked = [s for s in every if request.deu in ("", s.configuration.deu)]
         page, token = session_view.choose_page(
             asked, page_size=request.page_size, page_token=request.page_token
         )
         return studio_pb2.ListPracticeSessionsResponse(
             sessions=[
-                session_view.describe(
-                    session, every, home=self._home, recordings=self._recordings
-                )
+                self._describe(session, positions.get(session.session_id, 0))
                 for session in page
             ],
             next_page_token=token,

@@ -46,7 +46,13 @@ def audition_command(session_path: Path, *, audio_minutes: float) -> list[str]:
 
 
 class Schedule:
-    """The queue of a home as one studio sees to it. All methods block and may be called from any thread."""
+    """The queue of a home as one studio sees to it. All methods block and may be called from any thread.
+
+    Attributes:
+      store: The sessions.
+      recordings: What was sent.
+      positions: How many come before each session that waits, as of the last tick.
+    """
 
     def __init__(
         self,
@@ -58,6 +64,7 @@ class Schedule:
     ) -> None:
         self.store = SessionStore(home.sessions_path)
         self.recordings = RecordingStore(home.recordings_path)
+        self.positions: dict[str, int] = {}
         self._home = home
         self._limits = limits
         self._practice_command = practice_command
@@ -88,6 +95,7 @@ class Schedule:
             self._practise()
             if time.monotonic() - self._cleaned_at > self._clean_period_s():
                 self._clean()
+            self.positions = queue_positions(self.store.all())
 
     def cancel(self, session_id: str) -> Session | None:
         """Ends a session, or has its worker asked to stop; None where there is no session of this id."""
@@ -315,6 +323,11 @@ class Schedule:
                 session,
                 f"no byte of its recordings came for {hours:.3g} hours, so its upload was given up: begin anew.",
             )
+
+
+def queue_positions(sessions: Sequence[Session]) -> dict[str, int]:
+    """Counts for each session that waits how many come first."""
+    return {s.session_id: n_before for n_before, s in enumerate(in_order(sessions))}
 
 
 def in_order(sessions: Sequence[Session]) -> list[Session]:

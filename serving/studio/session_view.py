@@ -10,9 +10,8 @@ from amadeus.home import Home
 from amadeus.journal import JOURNAL_NAME, read_events
 from amadeus.v1 import practice_pb2, session_pb2
 from serving.studio.recordings import RecordingStore
-from serving.studio.schedule import in_order
 from serving.studio.session_events import find_personality
-from serving.studio.sessions import Session, State
+from serving.studio.sessions import Session
 from serving.studio.status import StatusError
 
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 50, 1000
@@ -22,19 +21,19 @@ _TAIL_BYTES = 1 << 16  # of a journal, enough for its last word on training
 
 def describe(
     session: Session,
-    sessions: Sequence[Session],
     *,
+    queue_position: int,
     home: Home,
     recordings: RecordingStore,
 ) -> session_pb2.PracticeSession:
-    """Describes a session among all sessions of its home."""
+    """Describes a session."""
     standing = session.standing
     described = session_pb2.PracticeSession(
         session_id=session.session_id,
         deu=session.configuration.deu,
         state=session.state.to_proto(),
         held_byte_counts=recordings.held_byte_counts(session),
-        queue_position=_position(session, sessions),
+        queue_position=queue_position,
         failure=standing.failure,
         create_time=session.created_at,
         end_time=standing.ended_at,
@@ -70,14 +69,6 @@ def choose_page(
     page = newest_first[:size]
     is_last = len(newest_first) <= size
     return page, "" if is_last else _write_token(page[-1])
-
-
-def _position(session: Session, sessions: Sequence[Session]) -> int:
-    if session.state is not State.QUEUED:
-        return 0
-    waiting = [other.session_id for other in in_order(sessions)]
-    known = session.session_id in waiting
-    return waiting.index(session.session_id) if known else len(waiting)
 
 
 def _last_progress(
