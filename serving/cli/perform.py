@@ -14,8 +14,11 @@ import grpc
 from amadeus.cli.status import EXIT_FAULT
 from amadeus.errors import AmadeusError, ConfigError, NotHeldError
 from amadeus.home import Home
+from amadeus.personality import profiles
 from amadeus.play.perform import Performance
+from amadeus.play.record import Record
 from amadeus.v1.perform_pb2 import PerformanceStarted, PerformConfiguration
+from amadeus.v1.personality_pb2 import Personality
 from amadeus.v1.profiles_pb2 import PlayerProfile
 from serving.client import connection, devices, live
 from serving.client import perform as client
@@ -82,7 +85,20 @@ def play_file(
         played = client.play(address, source, configuration, bring=bring)
     who = played.personality
     notices = [*played.notices, f"played by generation {who.generation} of {who.deu}."]
-    return Performance(played.audio, played.sample_rate, notices)
+    return Performance(
+        played.audio, played.sample_rate, notices, _describe(who, played)
+    )
+
+
+def _describe(who: Personality, played: client.Played) -> Record:
+    """Who played, and how; a studio does not tell what each frame was told."""
+    return Record(
+        deu=who.deu,
+        generation=who.generation,
+        digest=who.digest,
+        player_profile=played.player_profile,
+        spec=profiles.spec(profiles.complete_learner_profile(who.learner_profile)),
+    )
 
 
 def play_live(
@@ -187,9 +203,10 @@ def _has_deu(home: Home, name: str) -> bool:
 @contextlib.contextmanager
 def _bundle_maker(home: Home, wanted: Wanted) -> Iterator[Callable[[], Path] | None]:
     """Hands out a function that writes the personality as a bundle, or None where this home lacks it."""
-    try:
+    voice_path = None
+    with contextlib.suppress(AmadeusError):
         voice_path = _own_voice(home, wanted)
-    except AmadeusError:
+    if voice_path is None:
         yield None
         return
     with tempfile.TemporaryDirectory() as folder:
