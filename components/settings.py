@@ -13,6 +13,7 @@ from amadeus.personality import profiles
 from amadeus.v1 import profiles_pb2
 
 LEARNER_PROFILE_KEY = "learner_profile"
+PLAYER_PROFILE_KEY = "player_profile"
 
 M = TypeVar("M", bound=Message)
 
@@ -31,6 +32,15 @@ def learner_profile(exec_properties: dict[str, Any]) -> profiles_pb2.LearnerProf
     """Reads a component's learner profile, fields it does not care for at their defaults."""
     given = message(exec_properties, LEARNER_PROFILE_KEY, profiles_pb2.LearnerProfile)
     return profiles.complete_learner_profile(given)
+
+
+def player_profile(
+    exec_properties: dict[str, Any],
+) -> profiles_pb2.PlayerProfile | None:
+    """Reads a component's player profile as it is; None where it was given none."""
+    if exec_properties.get(PLAYER_PROFILE_KEY) is None:
+        return None
+    return message(exec_properties, PLAYER_PROFILE_KEY, profiles_pb2.PlayerProfile)
 
 
 def message(exec_properties: dict[str, Any], key: str, kind: type[M]) -> M:

@@ -35,6 +35,7 @@ class ImitationConfig:
       metadata_path: SQLite file of ML Metadata.
       parent_path: Voice to start from; None starts from nothing.
       beam_args: Options for Beam.
+      player_profile: How the new voice plays; None plays as its parent.
     """
 
     deu: str
@@ -45,6 +46,7 @@ class ImitationConfig:
     metadata_path: Path
     parent_path: Path | None = None
     beam_args: tuple[str, ...] = ()
+    player_profile: profiles_pb2.PlayerProfile | None = None
 
 
 def create_pipeline(config: ImitationConfig) -> pipeline.Pipeline:
@@ -62,6 +64,7 @@ def create_pipeline(config: ImitationConfig) -> pipeline.Pipeline:
         transform.outputs["statistics"],
         config.learner_profile,
         base_personality=born_of,
+        player_profile=config.player_profile,
         checkpoints_path=config.pipeline_root / "checkpoints",
     )
     evaluator = Evaluator(

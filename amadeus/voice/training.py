@@ -22,6 +22,7 @@ from amadeus.personality import profiles
 from amadeus.personality.content import canonical_json, read_personality
 from amadeus.v1 import practice_pb2, profiles_pb2
 from amadeus.voice import checkpoint, memory
+from amadeus.voice.architecture import ARCHITECTURE
 from amadeus.voice.budget import Budget, Speedometer
 from amadeus.voice.export import read_weights
 from amadeus.voice.learner import Learner
@@ -45,19 +46,6 @@ MIN_IMPROVEMENT = 0.001  # relative; less counts as none
 MAX_SETBACKS = 3
 SETBACK_RATE_SHARE = 0.3  # of the learning rate, after each setback
 CHECKPOINT_INTERVAL_S = 15.0
-
-# A base voice fits where these are equal.
-ARCHITECTURE = (
-    "sample_rate",
-    "frame_rate",
-    "harmonic_count",
-    "noise_band_count",
-    "recurrent_unit_count",
-    "dense_unit_count",
-    "dense_layer_count",
-    "reverb_duration_s",
-    "loudness_weighting",  # the same number would ask for another loudness
-)
 
 Ending = Literal["done", "plateau"]
 

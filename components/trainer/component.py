@@ -12,7 +12,7 @@ from amadeus.personality import profiles
 from amadeus.v1 import profiles_pb2
 from components import artifacts
 from components.code_digest import CODE_DIGEST_KEY, running_code_digest
-from components.settings import LEARNER_PROFILE_KEY
+from components.settings import LEARNER_PROFILE_KEY, PLAYER_PROFILE_KEY
 from components.trainer import executor
 from components.trainer.executor import (
     BASE_PERSONALITY_KEY,
@@ -39,6 +39,9 @@ class TrainerSpec(types.ComponentSpec):
     PARAMETERS: ClassVar = {
         LEARNER_PROFILE_KEY: ExecutionParameter(
             type=profiles_pb2.LearnerProfile, use_proto=True
+        ),
+        PLAYER_PROFILE_KEY: ExecutionParameter(
+            type=profiles_pb2.PlayerProfile, use_proto=True, optional=True
         ),
         CHECKPOINTS_PATH_KEY: ExecutionParameter(type=str),
         CODE_DIGEST_KEY: ExecutionParameter(type=str),
@@ -86,6 +89,7 @@ class Trainer(base_component.BaseComponent):
         *,
         checkpoints_path: Path,
         base_personality: types.BaseChannel | None = None,
+        player_profile: profiles_pb2.PlayerProfile | None = None,
     ) -> None:
         """Fills the spec.
 
@@ -95,12 +99,14 @@ class Trainer(base_component.BaseComponent):
           learner_profile: How to learn; open fields take their defaults.
           checkpoints_path: Folder for the checkpoints of unfinished lessons.
           base_personality: Parent to start from.
+          player_profile: How the voice will play. None plays as the parent that it grew from, or else by the defaults.
         """
         spec = TrainerSpec(
             examples=examples,
             statistics=statistics,
             base_personality=base_personality,
             learner_profile=profiles.complete_learner_profile(learner_profile),
+            player_profile=player_profile,
             checkpoints_path=str(checkpoints_path),
             code_digest=running_code_digest(*SOURCES),
             model=types.Channel(type=standard_artifacts.Model),

@@ -38,7 +38,8 @@ class Executor(base_executor.BaseExecutor):
             Statistics artifact. `base_personality`: at most one Personality, to start from.
           output_dict: `model`: one Model artifact, the voice in `Format-Serving`. `model_run`: one
             ModelRun artifact, TensorBoard logs.
-          exec_properties: `learner_profile`: LearnerProfile proto. `checkpoints_path`: folder for
+          exec_properties: `learner_profile`: LearnerProfile proto. `player_profile`: PlayerProfile proto, if the voice
+            shall play otherwise than its parent. `checkpoints_path`: folder for
             the checkpoints of unfinished lessons. `code_digest`: digest of the code.
 
         Raises:
@@ -79,6 +80,7 @@ def _lesson(
         statistics_path=Path(statistics.uri) / teach.STATISTICS_NAME,
         profile=settings.learner_profile(exec_properties),
         parent_path=Path(parents[0].uri) if parents else None,
+        player_profile=settings.player_profile(exec_properties),
     )
 
 

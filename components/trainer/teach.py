@@ -13,6 +13,7 @@ from amadeus.errors import VoiceError
 from amadeus.personality import content, profiles
 from amadeus.v1 import personality_pb2, profiles_pb2
 from amadeus.voice import training
+from amadeus.voice.architecture import ARCHITECTURE
 from amadeus.voice.export import export
 
 STATISTICS_NAME = "statistics.json"
@@ -27,6 +28,7 @@ class Lesson(NamedTuple):
       statistics_path: `statistics.json` of the training takes.
       profile: Completed learner profile.
       parent_path: Voice to start from; None starts from nothing.
+      player_profile: How the voice will play; None plays as the parent that it grew from, or else by the defaults.
     """
 
     train_files: Sequence[str]
@@ -34,6 +36,7 @@ class Lesson(NamedTuple):
     statistics_path: Path
     profile: profiles_pb2.LearnerProfile
     parent_path: Path | None
+    player_profile: profiles_pb2.PlayerProfile | None = None
 
 
 def teach(
@@ -91,7 +94,7 @@ def _describe(
         lesson.statistics_path.read_text(), personality_pb2.Statistics()
     )
     parent = _parent(lesson)
-    player_profile = profiles.complete_player_profile(
+    player_profile = lesson.player_profile or profiles.complete_player_profile(
         parent.player_profile if parent else None
     )
     return personality_pb2.Personality(
@@ -118,6 +121,6 @@ def _parent(lesson: Lesson) -> personality_pb2.Personality | None:
     theirs = profiles.complete_learner_profile(parent.learner_profile)
     fits = all(
         getattr(theirs, name) == getattr(lesson.profile, name)
-        for name in training.ARCHITECTURE
+        for name in ARCHITECTURE
     )
     return parent if fits else None
