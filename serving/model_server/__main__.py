@@ -49,6 +49,7 @@ def main(argv: list[str]) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    logging.getLogger("tensorflow").setLevel(logging.WARNING)
     try:
         asyncio.run(_serve(options))
     except (AmadeusError, OSError) as error:

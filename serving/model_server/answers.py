@@ -39,9 +39,16 @@ def acquire(models: ModelServer, spec: model_pb2.ModelSpec) -> Lease:
 
 
 def predict(
-    models: ModelServer, request: predict_pb2.PredictRequest
+    models: ModelServer,
+    request: predict_pb2.PredictRequest,
+    timeout_s: float | None = None,
 ) -> predict_pb2.PredictResponse:
     """Answers Predict.
+
+    Args:
+      models: To ask.
+      request: What.
+      timeout_s: When the client waits no longer.
 
     Raises:
       ServingError: The request does not fit, or the model fails.
@@ -54,7 +61,9 @@ def predict(
         inputs = {
             alias: _parse(alias, proto) for alias, proto in request.inputs.items()
         }
-        outputs = lease.model.call(name, inputs, request.output_filter)
+        outputs = lease.model.call(
+            name, inputs, request.output_filter, timeout_s=timeout_s
+        )
         response = predict_pb2.PredictResponse()
         _describe(response.model_spec, lease, name)
     for alias, array in outputs.items():

@@ -187,7 +187,7 @@ class RestServer:
                     f'Serving signature name: "{name}" not found in signature def'
                 )
             inputs = json_tensors.to_inputs(parsed, signature.inputs)
-            outputs = lease.model.call(name, inputs)
+            outputs = lease.model.call(name, inputs, timeout_s=self._timeout_s)
         return json_tensors.to_json(outputs, parsed.format)
 
     def _tell(self, match: re.Match) -> bytes:

@@ -12,6 +12,7 @@ operations still use all cores, and callers from several threads run beside each
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +21,9 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import message
 from tensorflow.core.protobuf import saved_model_pb2
+
+# what `tf.compat.v1.saved_model.load` calls, without its advice to load otherwise
+from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 
 from serving.model_server.status import (
     Code,
@@ -34,6 +38,9 @@ DEFAULT_SIGNATURE = "serving_default"
 _UUID_FILE = Path("assets.extra", "mlmd_uuid")
 # of TensorFlow 1: a graph with these cannot run operation after operation
 _OLD_CONTROL_FLOW = {"Switch", "Merge", "Enter", "Exit", "NextIteration", "LoopCond"}
+_LONG_S = 0.05  # calls that take longer are watched
+_LONGEST_S = 86_400.0
+_FORGETTING = 0.98  # of the longest call, with each further one
 _MAX_FETCHES = 64  # callables kept for each signature, one for each set of outputs
 
 # A graph being imported is entered in registries of the whole process.
@@ -94,6 +101,8 @@ class Servable:
         signature: str,
         inputs: Mapping[str, np.ndarray],
         outputs: Sequence[str] = (),
+        *,
+        timeout_s: float | None = None,
     ) -> dict[str, np.ndarray]:
         """Asks a signature.
 
@@ -101,6 +110,8 @@ class Servable:
           signature: Its name.
           inputs: By name; of the signature's types and shapes. They are not changed.
           outputs: Which to compute; none stands for all.
+          timeout_s: When nobody waits any more. It ends what has shown to take long, between two operations or
+            rounds of a loop; to watch over a short call would cost more than to finish it.
 
         Returns:
           Outputs by name.
@@ -112,13 +123,34 @@ class Servable:
         arrays = plan.arrange(inputs)
         names = plan.check_outputs(outputs)
         run = self._calls.get((signature, names)) or self._prepare(plan, names)
+        start_s = time.perf_counter()
         try:
-            values = run(*arrays)
+            if timeout_s is None or plan.took_s < _LONG_S:
+                values = run(*arrays)
+            else:
+                values = self._run_for(timeout_s, plan, names, arrays)
         except tf.errors.OpError as error:
             raise from_tensorflow(error) from None
         except (TypeError, ValueError) as error:
             raise invalid(_first_line(error)) from None
+        plan.note(time.perf_counter() - start_s)
         return dict(zip(names, values, strict=True))
+
+    def _run_for(
+        self,
+        timeout_s: float,
+        plan: "_Plan",
+        names: tuple[str, ...],
+        arrays: list[np.ndarray],
+    ) -> list[np.ndarray]:
+        timeout_ms = int(1000 * min(timeout_s, _LONGEST_S))
+        options = tf.compat.v1.RunOptions(timeout_in_ms=max(timeout_ms, 1))
+        feeds = (plan.definition.inputs[name].name for name in plan.input_names)
+        return self._session.run(
+            [plan.definition.outputs[name].name for name in names],
+            dict(zip(feeds, arrays, strict=True)),
+            options=options,
+        )
 
     def close(self) -> None:
         """Frees its memory. Nobody may be asking."""
@@ -157,6 +189,7 @@ class _Plan:
         self.definition = definition
         self.input_names = sorted(definition.inputs)
         self.output_names = tuple(sorted(definition.outputs))
+        self.took_s = 0.0  # lately, at most
         self._defaults = {
             alias: to_array(tensor) for alias, tensor in _defaults(definition)
         }
@@ -167,6 +200,10 @@ class _Plan:
         self._shapes = [
             _shape(definition.inputs[alias].tensor_shape) for alias in self.input_names
         ]
+
+    def note(self, took_s: float) -> None:
+        """Remembers how long a call took."""
+        self.took_s = max(took_s, _FORGETTING * self.took_s)
 
     def arrange(self, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """Puts inputs in order and checks them."""
@@ -218,7 +255,8 @@ class _Plan:
 def from_tensorflow(error: tf.errors.OpError) -> ServingError:
     """Translates an error of TensorFlow, without the stack traces it may carry."""
     code = Code(error.error_code) if error.error_code in set(Code) else Code.UNKNOWN
-    return ServingError(code, error.message.split("\n\nOriginal stack trace")[0])
+    text = error.message.removeprefix("Graph execution error:").strip()
+    return ServingError(code, text.split("\n\nOriginal stack trace")[0])
 
 
 def _open(path: Path) -> tuple[Any, Any]:
@@ -228,8 +266,7 @@ def _open(path: Path) -> tuple[Any, Any]:
     session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
     try:
         with session.graph.as_default():
-            loader = tf.compat.v1.saved_model.loader
-            return session, loader.load(session, ["serve"], str(path))
+            return session, SavedModelLoader(str(path)).load(session, ["serve"])
     except BaseException:
         session.close()
         raise

@@ -14,7 +14,7 @@ class StandIn:
         self.mlmd_uuid = ""
         self.is_closed = False
 
-    def call(self, signature, inputs, outputs=()):
+    def call(self, signature, inputs, outputs=(), *, timeout_s=None):
         assert not self.is_closed, "asked after it was closed"
         return {"version": self.path.name}
 

@@ -1,6 +1,7 @@
 """Loaded SavedModels: TensorFlow's own loading is the oracle."""
 
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,25 @@ def test_errors_of_tensorflow_tell_no_paths(tmp_path):
     assert caught.value.code is Code.INVALID_ARGUMENT
     assert ".py" not in caught.value.text
     assert str(tmp_path) not in caught.value.text
+
+
+def test_long_calls_end_when_nobody_waits_any_more(tmp_path):
+    slow = fixture_models.Slow()
+    path = fixture_models.save(slow, tmp_path / "1", serving_default=slow.count)
+    servable = Servable.load(path)
+    known_s, n = 0.0, 10_000
+    while known_s < 0.1:  # until it is known to take long
+        start_s = time.perf_counter()
+        n *= 2
+        assert servable.call("serving_default", {"n": np.int32(n)})["total"] == n
+        known_s = time.perf_counter() - start_s
+    start_s = time.perf_counter()
+    with pytest.raises(ServingError) as caught:
+        servable.call("serving_default", {"n": np.int32(100 * n)}, timeout_s=0.05)
+    assert caught.value.code is Code.DEADLINE_EXCEEDED
+    assert time.perf_counter() - start_s < 20 * known_s
+    answer = servable.call("serving_default", {"n": np.int32(5)}, timeout_s=30)
+    assert answer["total"] == 5
 
 
 def damage_graph(path):

@@ -105,7 +105,7 @@ def test_a_server_may_refuse_to_be_reconfigured(models, tmp_path):
 def test_calls_nobody_waits_for_are_not_begun(models, monkeypatch):
     begun, gate = [], threading.Event()
 
-    def predict(models, request):
+    def predict(models, request, timeout_s):
         begun.append(request.model_spec.name)
         assert gate.wait(10)
         return predict_pb2.PredictResponse()
