@@ -156,7 +156,7 @@ def _play(
         audio[started.latency_samples :],
         started.configuration.sample_rate,
         started.personality,
-        started[0].configuration.player_profile,
+        started.configuration.player_profile,
         _shorten(notices, sum(counts.values())),
     )
 
