@@ -25,6 +25,7 @@ import grpc
 import grpc.aio
 
 from amadeus.cli.worker import worker_command
+from amadeus.errors import AmadeusError
 from amadeus.home import Home
 from amadeus.v1 import session_pb2, studio_pb2, studio_pb2_grpc
 from amadeus.v1.practice_pb2 import PracticeEvent
@@ -37,7 +38,7 @@ from serving.studio.schedule import (
     audition_command,
     queue_positions,
 )
-from serving.studio.session_events import Story
+from serving.studio.session_events import Story, name_recordings
 from serving.studio.sessions import Session, State
 from serving.studio.status import StatusError
 
@@ -350,8 +351,12 @@ class Practices:
         session = self._find(session_id)
         if session.state is not State.SUCCEEDED or not session.standing.generation:
             return False
-        deu = self._home.deu(session.configuration.deu)
-        write_bundle(deu.voice_path(session.standing.generation), file)
+        try:
+            deu = self._home.deu(session.configuration.deu)
+            write_bundle(deu.voice_path(session.standing.generation), file)
+        except AmadeusError as error:  # removed or damaged since
+            text = name_recordings(str(error), session, self._home)
+            raise StatusError(grpc.StatusCode.FAILED_PRECONDITION, text) from error
         file.seek(0)
         return True
 

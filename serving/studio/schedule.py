@@ -272,6 +272,7 @@ class Schedule:
         practices: tuple[str, ...] = (),
     ) -> bool:  # fmt: skip
         """Starts a worker where nobody works on the session."""
+        n_others = sum(other.state.is_working for other in self.store.all())
         with workers.claimed(session) as claim:
             if claim is None:
                 return False
@@ -288,6 +289,7 @@ class Schedule:
                     log_path=folder / LOG_NAME,
                     environment={"AMADEUS_HOME": str(self._home.path)},
                     n_threads=self._limits.threads,
+                    n_others=n_others,
                 )
             except OSError as error:
                 self._outcomes.fail(

@@ -68,6 +68,7 @@ def start(
     log_path: Path,
     environment: Mapping[str, str],
     n_threads: int,
+    n_others: int,
 ) -> "subprocess.Popen[bytes]":
     """Starts a worker in a process group of its own, politely: low priority, few processors.
 
@@ -78,6 +79,7 @@ def start(
       log_path: Where its output is added to.
       environment: Beside the studio's own, without the studio's secrets.
       n_threads: Processors it may use.
+      n_others: Workers that are there already; it is sent to other processors than they, as far as there are any.
 
     Raises:
       OSError: It cannot be started.
@@ -98,7 +100,7 @@ def start(
             process_group=0,
             pass_fds=(claim.file.fileno(),),
         )
-    _make_polite(process.pid, n_threads)
+    _make_polite(process.pid, _choose_processors(n_threads, n_others))
     mark = _mark_of(process.pid)
     if mark is not None:
         write_atomically(claim.session.path / MARK_NAME, json.dumps(mark._asdict()))
@@ -164,16 +166,22 @@ def _bounds(n_threads: int) -> dict[str, str]:
     }
 
 
-def _make_polite(pid: int, n_threads: int) -> None:
+def _make_polite(pid: int, processors: set[int]) -> None:
     # At once, while there is one thread: the threads it starts inherit both. What asks how many processors there are
     # (TensorFlow, our kernels) asks for those it may use.
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
     with contextlib.suppress(OSError):
-        processors = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(pid, processors[-n_threads:])
+        os.sched_setaffinity(pid, processors)
     with contextlib.suppress(OSError):
         Path(f"/proc/{pid}/oom_score_adj").write_text(str(OOM_SCORE))
+
+
+def _choose_processors(n_threads: int, n_others: int) -> set[int]:
+    """Chooses from the last processor on; whoever performs is rather on the first ones."""
+    here = sorted(os.sched_getaffinity(0), reverse=True)
+    first = n_threads * n_others
+    return {here[(first + n) % len(here)] for n in range(n_threads)}
 
 
 def _mark_of(pid: int) -> Mark | None:

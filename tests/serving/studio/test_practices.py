@@ -11,6 +11,7 @@ import pytest
 from amadeus.cli.portrait import describe
 from amadeus.report.page import render_report
 from amadeus.v1 import profiles_pb2, session_pb2
+from serving.studio import workers
 from serving.studio.outcomes import Outcomes
 from serving.studio.practice_limits import PracticeLimits
 from serving.studio.sessions import State
@@ -322,6 +323,26 @@ def test_a_worker_is_polite(home, monkeypatch):
         await found.wait_for(session_id, States.STATE_SUCCEEDED)
 
     practise(home, body, PracticeLimits(threads=1))
+
+
+def test_workers_are_sent_to_processors_of_their_own():
+    here = os.sched_getaffinity(0)
+    chosen = [workers._choose_processors(1, n) for n in range(len(here))]
+    assert set().union(*chosen) == here
+    assert workers._choose_processors(len(here) + 3, 1) == here
+
+
+def test_who_plays_is_not_sent_if_it_cannot_be_packed(home):
+    async def body(found):
+        asked = configure(CONTENTS, send_personality=True)
+        with pytest.raises(grpc.aio.AioRpcError, match="digest") as raised:
+            await found.practise(asked, CONTENTS)
+        assert raised.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+        assert str(home.path) not in raised.value.details()
+        (session,) = (await found.list()).sessions
+        assert session.state == States.STATE_SUCCEEDED
+
+    practise(home, body)
 
 
 def test_a_worker_that_dies_is_started_again_and_the_story_goes_on(home):
