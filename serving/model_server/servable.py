@@ -2,9 +2,9 @@
 
 It is loaded the way TF Serving does: the graph of the tag `serve` in a session of its own. Beside
 `tf.saved_model.load` that takes half the time to load and 0.1 to 0.2 ms less for each call, and frees its memory
-when it is closed rather than when the garbage collector comes round. Both hold Python's lock while a
-graph is imported, which other threads feel: here once for about 50 ms (a `live` voice at 48 kHz, 2 cores), there for
-200 ms, and the garbage collector for 300 ms more.
+when it is closed rather than when the garbage collector comes round. Others play on meanwhile: Python's lock
+is held for 10 to 20 ms at a time (importing.py), where `tf.saved_model.load` holds it for 200 ms and the garbage
+collector for 300 ms more (a `live` voice at 48 kHz, 2 cores).
 
 The session runs a graph in the thread of its caller, operation after operation: a voice has hundreds of
 operations of a microsecond each, and handing them from thread to thread costs more than they do. Large
@@ -22,9 +22,7 @@ import tensorflow as tf
 from google.protobuf import message
 from tensorflow.core.protobuf import saved_model_pb2
 
-# what `tf.compat.v1.saved_model.load` calls, without its advice to load otherwise
-from tensorflow.python.saved_model.loader_impl import SavedModelLoader
-
+from serving.model_server import importing
 from serving.model_server.status import (
     Code,
     NotFoundError,
@@ -266,7 +264,7 @@ def _open(path: Path) -> tuple[Any, Any]:
     session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
     try:
         with session.graph.as_default():
-            return session, SavedModelLoader(str(path)).load(session, ["serve"])
+            return session, importing.load(session, str(path))
     except BaseException:
         session.close()
         raise
