@@ -14,6 +14,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from amadeus.audio import riff
 from amadeus.errors import ConfigError, HomeError
 
 Subtype = Literal["PCM_16", "PCM_24", "FLOAT"]
@@ -37,6 +38,7 @@ def write_wav(
     *,
     sample_rate: int,
     subtype: Subtype = "PCM_16",
+    record: bytes = b"",
 ) -> None:
     """Writes a wav file that appears whole or not at all.
 
@@ -45,6 +47,7 @@ def write_wav(
       audio: In [-1, 1]; the caller sees to that. Shape [n_samples] or [n_samples, n_channels].
       sample_rate: In Hz.
       subtype: Encoding of the samples.
+      record: What was played, for a chunk of its own (`riff`); left out where the format has no room for it.
 
     Raises:
       ConfigError: A sample is beyond [-1, 1] or no number, or the subtype is unknown.
@@ -60,6 +63,8 @@ def write_wav(
     try:
         scratch.touch()  # the system says why not; libsndfile does not
         soundfile.write(scratch, audio, sample_rate, format="WAV", subtype=subtype)
+        if record:
+            riff.append(scratch, record)
         scratch.replace(path)
     except (OSError, soundfile.SoundFileError) as error:
         raise HomeError(_cannot_write(path, error)) from error

@@ -236,11 +236,14 @@ def _prepare_audio(
 def _write(path: Path, performance: "Performance", rate: int | None) -> None:
     from amadeus.audio.write import write_wav
     from amadeus.play.perform import resample_performance
+    from amadeus.play.record import encode
 
     if rate is not None:
         performance = resample_performance(performance, sample_rate=rate)
-    audio, sample_rate, notices = performance
-    write_wav(path, audio, sample_rate=sample_rate)
+    audio, sample_rate, notices, record = performance
+    write_wav(
+        path, audio, sample_rate=sample_rate, record=encode(record) if record else b""
+    )
     for notice in notices:
         print(f"note: {notice}")
     print(

@@ -6,6 +6,7 @@ nothing but its level, and the ama is told by how much.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
@@ -19,6 +20,7 @@ from amadeus.personality.profiles import (
 )
 from amadeus.play.controls import play_score
 from amadeus.play.notation import Controls, Score, Timbre
+from amadeus.play.record import Record
 from amadeus.play.style import settle_silence
 from amadeus.play.transfer import map_features
 from amadeus.v1 import personality_pb2, profiles_pb2
@@ -66,11 +68,13 @@ class Performance(NamedTuple):
       audio: Mono, peak at most -1 dBFS. Float32, shape [n_samples].
       sample_rate: In Hz.
       notices: What the ama should know, a sentence each.
+      record: Who played what, frame by frame; None where nobody kept it.
     """
 
     audio: np.ndarray
     sample_rate: int
     notices: list[str]
+    record: Record | None = None
 
 
 def perform_score(
@@ -151,7 +155,11 @@ def resample_performance(performance: Performance, *, sample_rate: int) -> Perfo
     audio = resample(
         performance.audio, from_rate=performance.sample_rate, to_rate=sample_rate
     )
-    return Performance(limit_peak(audio)[0], sample_rate, performance.notices)
+    audio, reduction_db = limit_peak(audio)
+    record = performance.record
+    if record is not None:
+        record = replace(record, gain_db=record.gain_db - reduction_db)
+    return Performance(audio, sample_rate, performance.notices, record)
 
 
 def limit_peak(
@@ -194,7 +202,26 @@ def _perform(
             *notices,
             f"the whole is turned down by {reduction_db:.1f} dB so that its peak stays at {PEAK_CEILING_DB:g} dBFS.",
         ]
-    return Performance(audio, voice.spec.sample_rate, notices)
+    record = _record(voice, lines, profile, -reduction_db)
+    return Performance(audio, voice.spec.sample_rate, notices, record)
+
+
+def _record(
+    voice: Voice,
+    lines: list[Controls],
+    profile: profiles_pb2.PlayerProfile,
+    gain_db: float,
+) -> Record:
+    who = voice.personality
+    return Record(
+        deu=who.deu,
+        generation=who.generation,
+        digest=who.digest,
+        player_profile=profile,
+        spec=voice.spec,
+        gain_db=gain_db,
+        lines=tuple(lines),
+    )
 
 
 def _is_coloured_by_score(
