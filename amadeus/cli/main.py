@@ -30,7 +30,7 @@ COMMANDS = {
         "Check this machine, and say how to mend what is wrong.",
     ),
     "deu": LazyCommand(
-        "amadeus.cli.deu", "deu", "Create, list, show, export and remove deus."
+        "amadeus.cli.deu", "deu", "Create, list, show, export, import and remove deus."
     ),
     "listen": LazyCommand(
         "amadeus.cli.listen",

@@ -178,6 +178,7 @@ class Rooms:
         """Frees everything."""
         await self._performances.close()
         await self._practices.close()
+        await self._personalities.close()
         self._voices.close()
         if self._models is not None:
             await self._models.close()
