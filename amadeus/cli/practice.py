@@ -11,6 +11,7 @@ import click
 
 from amadeus.cli.rooms import load
 from amadeus.cli.studio_options import read_address, studio_options
+from amadeus.cli.tune import tune
 from amadeus.errors import ConfigError, HomeError
 from amadeus.home import Deu, Home, explain_os_errors, write_atomically
 
@@ -24,6 +25,9 @@ LISTENING_S = 60.0  # of sound; enough to refuse what cannot be learned from
 @click.group()
 def practice() -> None:
     """Teach a deu: make its next personality."""
+
+
+practice.add_command(tune)
 
 
 @practice.command()
@@ -80,7 +84,7 @@ def imitate(
         profiles.parse_learner_settings(settings)
     )
     if deu is None:
-        _refuse_beam_args(beam_arg)
+        refuse_beam_args(beam_arg)
         paths = find_paths(recordings)
         served = load("serving.cli.practice")
         return served.imitate(
@@ -188,7 +192,7 @@ def write_request(
 
     from amadeus.v1 import practice_pb2
 
-    practice_path = deu.practices_path / _new_practice_id()
+    practice_path = deu.practices_path / new_practice_id()
     request = practice_pb2.ImitationRequest(
         deu=deu.name,
         practice=practice_path.name,
@@ -227,14 +231,20 @@ def _need_studio(studio: dict[str, Any]) -> Any:
     return address
 
 
-def _refuse_beam_args(beam_args: Sequence[str]) -> None:
+def refuse_beam_args(beam_args: Sequence[str]) -> None:
+    """Refuses options for Beam where a studio practises.
+
+    Raises:
+      ConfigError: There are some.
+    """
     if beam_args:
         raise ConfigError(
             f"{beam_args[0]} is for Beam on this machine: leave it out where a studio practises."
         )
 
 
-def _new_practice_id() -> str:
+def new_practice_id() -> str:
+    """Names a new practice."""
     # In UTC, so that practices sort by time wherever the ama travels.
     return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
 

@@ -54,3 +54,31 @@ PLAYER_MEANINGS: dict[str, str] = {
     "reverb_mix": "share of the learned reverb",
     "output_gain_db": "gain after the voice",
 }
+
+# What turning a knob of the learner does to the sound; those of the player say it above.
+LEARNER_EFFECTS: dict[str, str] = {
+    "preset": "a larger network follows finer shades of the recordings, and takes longer to learn and to play",
+    "sample_rate": "content up to half of it: 16000 Hz is dull for cymbal-like air, 48000 Hz has all an ear hears",
+    "frame_rate": "more follow fast attacks and trills; fewer respond later and cost less to play",
+    "f0_tracker": "wrong octaves in the recordings become wrong timbre: the better it hears, the cleaner the voice",
+    "f0_viterbi": "fewer octave jumps in what CREPE hears; without it quicker ornaments survive",
+    "f0_min_hz": "raised above rumble, it keeps low noise from being learned as pitch",
+    "f0_max_hz": "lowered to the instrument's reach, it keeps overtones from being taken for pitch",
+    "f0_confidence_threshold": "higher learns tone from surely pitched frames only: purer; lower keeps more scratch",
+    "harmonic_count": "more make low notes brighter and buzzier; too few leave them dull",
+    "noise_band_count": "more shape bow and breath noise finer; fewer make it smoother",
+    "recurrent_unit_count": "more remember longer gestures: attacks, swells and releases keep their own character",
+    "dense_unit_count": "more tell apart more shades of pitch and loudness",
+    "dense_layer_count": "more bend timbre less evenly over pitch and loudness",
+    "reverb_duration_s": "longer takes the room of the recordings out of the voice, into reverb_mix; 0 leaves it in",
+    "crop_duration_s": "longer crops teach slow swells and decays better, in fewer steps",
+    "batch_size": "more crops a step make a steadier, more average voice",
+    "learning_rate": "too high sounds rough or bursts, too low stays blurred in the same time",
+    "training_minutes": "longer is closer to the recordings, until it no longer gains on held-out takes",
+    "step_count": "more is closer to the recordings, until it no longer gains on held-out takes",
+    "seed": "another voice of the same kind: small differences of colour",
+    "eval_fraction": "none by itself: what is held out is not learned from",
+    "early_stop": "off, it trains its whole time, which may cost expression on notes it has not heard",
+    "blessing_tolerance": "none by itself: how much worse a voice may measure and still play",
+    "loudness_weighting": "a follows the ear; none follows plain power, so that low notes answer dynamics more",
+}

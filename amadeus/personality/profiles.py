@@ -95,7 +95,7 @@ def complete_learner_profile(
       ConfigError: A field is out of range, or two fields contradict each other.
     """
     given = profile or profiles_pb2.LearnerProfile()
-    complete = _complete(given, _with_preset(given))
+    complete = _complete(given, learner_knobs(given))
     if complete.f0_min_hz >= complete.f0_max_hz:
         raise ConfigError(
             f"f0_min_hz={complete.f0_min_hz:g} is not below f0_max_hz={complete.f0_max_hz:g}: "
@@ -130,6 +130,29 @@ def settle_player_profile(
     if given is not None:
         profile.MergeFrom(given)
     return complete_player_profile(profile)
+
+
+def learner_knobs(profile: profiles_pb2.LearnerProfile) -> dict[str, Knob]:
+    """The learner's knobs with the defaults of the profile's preset, at the profile's sample rate."""
+    preset = presets.find(profile.preset or presets.DEFAULT)
+    knobs = {
+        name: knob._replace(default=preset.settings.get(name, knob.default))
+        for name, knob in LEARNER_KNOBS.items()
+    }
+    sample_rate = (
+        profile.sample_rate
+        if profile.HasField("sample_rate")
+        else knobs["sample_rate"].default
+    )
+    frames = knobs["frame_rate"]
+    knobs["frame_rate"] = frames._replace(
+        default=presets.fit_frame_rate(frames.default, sample_rate)
+    )
+    for name in ("harmonic_count", "noise_band_count"):
+        knob = knobs[name]
+        scaled = presets.scale_count(name, knob.default, sample_rate)
+        knobs[name] = knob._replace(default=scaled)
+    return knobs
 
 
 def spec(profile: profiles_pb2.LearnerProfile) -> AudioSpec:
@@ -178,31 +201,6 @@ def choices(name: str, enum_type: Any) -> dict[str, int]:
         for value in enum_type.values
         if value.number
     }
-
-
-def _with_preset(
-    profile: profiles_pb2.LearnerProfile,
-) -> dict[str, Knob]:
-    """The knobs with the defaults of the profile's preset, at the profile's sample rate."""
-    preset = presets.find(profile.preset or presets.DEFAULT)
-    knobs = {
-        name: knob._replace(default=preset.settings.get(name, knob.default))
-        for name, knob in LEARNER_KNOBS.items()
-    }
-    sample_rate = (
-        profile.sample_rate
-        if profile.HasField("sample_rate")
-        else knobs["sample_rate"].default
-    )
-    frames = knobs["frame_rate"]
-    knobs["frame_rate"] = frames._replace(
-        default=presets.fit_frame_rate(frames.default, sample_rate)
-    )
-    for name in ("harmonic_count", "noise_band_count"):
-        knob = knobs[name]
-        scaled = presets.scale_count(name, knob.default, sample_rate)
-        knobs[name] = knob._replace(default=scaled)
-    return knobs
 
 
 def _complete(profile: Profile, knobs: dict[str, Knob]) -> Profile:

@@ -120,7 +120,6 @@ def _parent(lesson: Lesson) -> personality_pb2.Personality | None:
         return None  # training has warned and started from nothing
     theirs = profiles.complete_learner_profile(parent.learner_profile)
     fits = all(
-        getattr(theirs, name) == getattr(lesson.profile, name)
-        for name in ARCHITECTURE
+        getattr(theirs, name) == getattr(lesson.profile, name) for name in ARCHITECTURE
     )
     return parent if fits else None

@@ -1,0 +1,157 @@
+"""Records sessions that are no TFX pipeline: an execution from the parent, its input, to the new one, its output."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import ml_metadata
+from ml_metadata.errors import NotFoundError, StatusError
+from ml_metadata.proto import metadata_store_pb2
+
+from amadeus.errors import HomeError
+from amadeus.home import Deu, Home
+from amadeus.lineage.store import (
+    METRIC_PREFIX,
+    PERSONALITY_TYPE,
+    Mode,
+    find_personalities,
+    open_store,
+)
+from amadeus.personality.generations import mlmd_uuid
+from amadeus.v1 import personality_pb2
+
+TUNING_TYPE = "amadeus.Tuning"
+DEU_CONTEXT_TYPE = "amadeus.Deu"
+PRACTICE_CONTEXT_TYPE = "amadeus.Practice"
+
+_ATTEMPTS, _PAUSE_S = 8, 0.1  # who writes at the same moment is done in less
+_Event = metadata_store_pb2.Event
+
+
+class Made(NamedTuple):
+    """A generation that a session made.
+
+    Attributes:
+      personality: Who it is.
+      path: Its SavedModel.
+      parent: The generation it was made from.
+    """
+
+    personality: personality_pb2.Personality
+    path: Path
+    parent: int
+
+
+def record_session(
+    home: Home,
+    deu: Deu,
+    made: Made,
+    *,
+    kind: str = TUNING_TYPE,
+    properties: Mapping[str, str] | None = None,
+) -> None:
+    """Records what a session made; to record it again changes nothing.
+
+    Args:
+      home: The home.
+      deu: Who practised.
+      made: What came of it.
+      kind: Type of the execution.
+      properties: Of the execution, such as the knobs that were turned.
+
+    Raises:
+      HomeError: The metadata cannot be written.
+    """
+    try:
+        _persist(lambda: _record(home, deu, made, kind, properties or {}))
+    except (StatusError, RuntimeError) as error:
+        raise HomeError(
+            f"generation {made.personality.generation} of {deu.name} is there, but its lineage cannot be written to "
+            f"{home.metadata_path} ({error}): give rights and space there, then do the same again."
+        ) from error
+
+
+def _persist(write: Callable[[], None]) -> None:
+    """Writes, again if SQLite was locked by another writer."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            return write()
+        except (StatusError, RuntimeError) as error:
+            if "locked" not in str(error) or attempt == _ATTEMPTS - 1:
+                raise
+            time.sleep(_PAUSE_S * (attempt + 1))
+
+
+def _record(
+    home: Home, deu: Deu, made: Made, kind: str, properties: Mapping[str, str]
+) -> None:
+    home.path.mkdir(parents=True, exist_ok=True)
+    store = open_store(home, mode=Mode.READWRITE_OPENCREATE)
+    known = {artifact.uri: artifact for artifact in find_personalities(store, deu)}
+    if str(made.path) in known:
+        return
+    pairs = [(_artifact(store, made), _Event(type=_Event.OUTPUT))]
+    parent = known.get(str(deu.voices_path / str(made.parent)))
+    if parent is not None:
+        pairs.append((parent, _Event(type=_Event.INPUT)))
+    practice = made.personality.practice
+    execution = metadata_store_pb2.Execution(
+        type_id=store.put_execution_type(metadata_store_pb2.ExecutionType(name=kind)),
+        last_known_state=metadata_store_pb2.Execution.COMPLETE,
+    )
+    execution.custom_properties["practice"].string_value = practice
+    for name, text in properties.items():
+        execution.custom_properties[name].string_value = text
+    contexts = [
+        _context(store, DEU_CONTEXT_TYPE, deu.name),
+        _context(store, PRACTICE_CONTEXT_TYPE, f"{deu.name}/{practice}"),
+    ]
+    store.put_execution(execution, pairs, contexts)
+
+
+def _artifact(
+    store: ml_metadata.MetadataStore, made: Made
+) -> metadata_store_pb2.Artifact:
+    personality = made.personality
+    artifact = metadata_store_pb2.Artifact(
+        type_id=_personality_type(store),
+        uri=str(made.path),
+        state=metadata_store_pb2.Artifact.LIVE,
+    )
+    properties = artifact.custom_properties
+    properties["generation"].int_value = personality.generation
+    properties["mlmd_uuid"].string_value = mlmd_uuid(personality)
+    for name in ("deu", "digest", "parent_digest", "practice"):
+        properties[name].string_value = getattr(personality, name)
+    for name, metric in personality.metrics.items():
+        if math.isfinite(metric):
+            properties[METRIC_PREFIX + name].double_value = metric
+    return artifact
+
+
+def _personality_type(store: ml_metadata.MetadataStore) -> int:
+    """Finds the type that TFX has registered, or registers it as TFX would."""
+    try:
+        return store.get_artifact_type(PERSONALITY_TYPE).id
+    except NotFoundError:
+        kind = metadata_store_pb2.ArtifactType(
+            name=PERSONALITY_TYPE, base_type=metadata_store_pb2.ArtifactType.MODEL
+        )
+        return store.put_artifact_type(kind)
+
+
+def _context(
+    store: ml_metadata.MetadataStore, kind: str, name: str
+) -> metadata_store_pb2.Context:
+    """Finds a context or makes it: type and name together are unique."""
+    known = store.get_context_by_type_and_name(kind, name)
+    if known is not None:
+        return known
+    context = metadata_store_pb2.Context(
+        type_id=store.put_context_type(metadata_store_pb2.ContextType(name=kind)),
+        name=name,
+    )
+    (context.id,) = store.put_contexts([context])
+    return context
