@@ -11,6 +11,7 @@ from typing import BinaryIO
 import click
 
 from amadeus.cli.display import Display, make_display
+from amadeus.cli.quiet import stderr_kept_back
 from amadeus.cli.status import (
     EXIT_BAD_INPUT,
     EXIT_FAULT,
@@ -134,7 +135,7 @@ class Teller:
         self._address = address
         self._sizes = [info.byte_size for info in configuration.recordings]
         self._n_sent = 0
-        self._told_at = 0.0
+        self._told_at = time.monotonic()
         self._said = ""
         self._display: Display | None = None
         self._shown = ExitStack()
@@ -271,10 +272,11 @@ def _bring_home(
     is_sent = bool(bundle.seek(0, 2))
     if not is_sent or not (is_new or _lacks_voice(home, session.deu)):
         return []
-    from amadeus.personality.holding import hold  # TensorFlow, ML Metadata
-
     bundle.seek(0)
-    held = hold(home, bundle, session.deu)
+    with stderr_kept_back():
+        from amadeus.personality.holding import hold  # TensorFlow, ML Metadata
+
+        held = hold(home, bundle, session.deu)
     how = "was held here already, as" if held.already_held else "is held here, as"
     return [
         f"the voice {how} generation {held.personality.generation} of {held.personality.deu}",

@@ -220,7 +220,9 @@ class _Follower:
         """Yields what is to be sent; gRPC asks for the next when the last has left."""
         yield session_pb2.PracticeRequest(configuration=self._configuration)
         counts = held.get()
-        for number, recording in enumerate(self._recordings if counts else ()):
+        if counts is None:  # the call was over before it began
+            return
+        for number, recording in enumerate(self._recordings):
             try:
                 for chunk in _chunks(number, recording, counts[number]):
                     yield session_pb2.PracticeRequest(chunk=chunk)

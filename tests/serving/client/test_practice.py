@@ -90,6 +90,7 @@ def test_there_and_back_with_a_voice(home, there, takes, studio, voice):
     assert "2 recordings of 0.3 MB" in done.stdout
     assert "warning: élégie.wav: noise 12 dB below the sound" in done.stdout
     assert "cello plays generation 1 now" in done.stdout
+    assert done.stderr == ""
     assert "the voice is held here, as generation 1 of cello" in done.stdout
     made = read_personality(there.deu("cello").voice_path())
     held = read_personality(home.deu("cello").voice_path())
