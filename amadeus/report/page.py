@@ -86,6 +86,7 @@ def _gather(deu: Deu, session: Session) -> dict[str, Any]:
         "version": __version__,
         "title": _title(deu, session),
         "verdict": judge(session),
+        "changes": list(session.tuning.changes) if session.tuning else [],
         "facts": _facts(session, statistics),
         "training": figures.draw_training(session.training) if session.training else "",
         "best": _best(session),
@@ -111,6 +112,8 @@ def judge(session: Session) -> Verdict:
     """Puts the end of a practice in a word and a sentence."""
     finished, verdict, failed = session.finished, session.evaluated, session.failed
     if finished is not None:
+        if session.is_of_player:
+            return Verdict("good", "Tuned", _say_tuned(session))
         reason = verdict.reason if verdict is not None else ""
         if finished.is_new:
             return Verdict("good", "Blessed", reason or "The new voice plays.")
@@ -122,6 +125,11 @@ def judge(session: Session) -> Verdict:
     return Verdict(
         "open", "No end", "It is still running, or it was killed before its end."
     )
+
+
+def _say_tuned(session: Session) -> str:
+    parent = session.tuning.parent_generation if session.tuning else 0
+    return f"The network of generation {parent} plays otherwise; nothing had to be trained."
 
 
 def _title(deu: Deu, session: Session) -> str:
@@ -181,6 +189,8 @@ def _lineage(deu: Deu) -> tuple[str, list[str]]:
 def _missing(
     session: Session, statistics: Statistics | None, examples: list[Any]
 ) -> list[str]:
+    if session.is_of_player:  # the network's own practice has the rest
+        return []
     lacks = {
         "no request: the settings shown are the defaults": session.request is None,
         "no loss curves: nothing was trained, or the cache had it already": not session.training,

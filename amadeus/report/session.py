@@ -13,6 +13,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from amadeus.journal import JOURNAL_NAME, read_journal
+from amadeus.tuning.request import is_of_player, read_tuning
 from amadeus.v1 import personality_pb2, practice_pb2
 
 REQUEST_NAME = "request.json"
@@ -55,6 +56,7 @@ class Session:
     Attributes:
       path: Its folder.
       request: What was asked for.
+      tuning: The same, where a tuning was asked for; then `request` holds what both have in common.
       warnings: Sentences, in the order they were said.
       components: Components that ended well, in order.
       started_s: When each component began, in seconds from the start, by name.
@@ -68,6 +70,7 @@ class Session:
 
     path: Path
     request: practice_pb2.ImitationRequest | None = None
+    tuning: practice_pb2.TuningRequest | None = None
     warnings: list[str] = field(default_factory=list)
     components: list[ComponentCost] = field(default_factory=list)
     started_s: dict[str, float] = field(default_factory=dict)
@@ -87,6 +90,11 @@ class Session:
     def is_over(self) -> bool:
         """Whether the practice said its last word."""
         return self.finished is not None or self.failed is not None
+
+    @property
+    def is_of_player(self) -> bool:
+        """Whether it turned knobs of the player only, so that nothing was trained or measured."""
+        return self.tuning is not None and is_of_player(self.tuning.changes)
 
     @property
     def training_s(self) -> float:
@@ -137,6 +145,7 @@ def read_session(path: Path) -> Session:
     """Reads what the folder of a practice tells of it."""
     session = Session(path)
     session.request = read_message(path / REQUEST_NAME, practice_pb2.ImitationRequest())
+    session.tuning = read_tuning(path)
     session.result = read_json(path / RESULT_NAME)
     for event in read_journal(path / JOURNAL_NAME):
         session.add(event)

@@ -8,7 +8,6 @@ from google.protobuf import json_format
 
 from amadeus.errors import PracticeError, RecordingError, VoiceError
 from amadeus.home import Deu, explain_os_errors, write_atomically
-from amadeus.personality import content
 from amadeus.v1 import personality_pb2, practice_pb2
 
 REQUEST_NAME = "request.json"
@@ -56,6 +55,8 @@ def untuned(
     deu: Deu, personality: personality_pb2.Personality
 ) -> personality_pb2.Personality:
     """Finds the generation that a network came with, before its player was tuned; as far back as there are traces."""
+    from amadeus.personality import content  # numpy
+
     for _ in range(MAX_TUNINGS):
         tuning = read_tuning(deu.practices_path / (personality.practice or "-"))
         if tuning is None or not is_of_player(tuning.changes):

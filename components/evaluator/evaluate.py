@@ -11,7 +11,7 @@ import numpy as np
 from amadeus.errors import AmadeusError, VoiceError
 from amadeus.personality import profiles
 from amadeus.v1 import profiles_pb2
-from amadeus.voice import evaluation
+from amadeus.voice import comparison, evaluation
 from amadeus.voice.player import Voice
 from amadeus.voice.sampler import Passage, read_passages
 from components.evaluation_file import EXAMPLES_FOLDER, METRICS_NAME
@@ -79,35 +79,67 @@ def _judge(
     except VoiceError as error:
         return Judged({}, {}, bless.Verdict(False, str(error)))
     _write_examples(evaluation_path / EXAMPLES_FOLDER, measured.examples)
-    parent_metrics = _measure_parent(parent_path, passages, profile)
+    rival = _measure_parent(parent_path, meter, passages, profile)
     verdict = bless.judge(
         measured.metrics,
-        parent_metrics,
+        rival.metrics,
         peak=meter.peak,
         tolerance=profile.blessing_tolerance,
+        against=rival.against,
     )
-    return Judged(measured.metrics, parent_metrics, verdict)
+    return Judged(measured.metrics, rival.metrics, verdict)
+
+
+class _Rival(NamedTuple):
+    """The parent: its metrics, or where it has none in common with the new voice, the losses to compare."""
+
+    metrics: dict[str, float]
+    against: bless.Against | None = None
 
 
 def _measure_parent(
     parent_path: Path | None,
+    new: evaluation.Player,
     passages: list[Passage],
     profile: profiles_pb2.LearnerProfile,
-) -> dict[str, float]:
-    """Measures the parent; nothing where it cannot play these passages."""
+) -> _Rival:
+    """Measures the parent; nothing where it cannot be played."""
     if parent_path is None:
-        return {}
+        return _Rival({})
     try:
         parent = Voice.load(parent_path)
-        if parent.spec != profiles.spec(profile):
-            _log.warning("the parent runs on another clock: it is not compared.")
-            return {}
-        return evaluation.evaluate(
-            parent, _held_out(passages), profile=profile, max_examples=0
-        ).metrics
+        theirs = profiles.complete_learner_profile(parent.personality.learner_profile)
+        if not comparison.shares_clock(theirs, profile):
+            one, other = (
+                comparison.Contestant(new, profile),
+                comparison.Contestant(parent, theirs),
+            )
+            return _Rival({}, _compare_apart(one, other, passages))
+        return _Rival(
+            evaluation.evaluate(
+                parent, _held_out(passages), profile=profile, max_examples=0
+            ).metrics
+        )
     except AmadeusError as error:
         _log.warning("the parent is not compared: %s", error)
-        return {}
+        return _Rival({})
+
+
+def _compare_apart(
+    new: comparison.Contestant,
+    parent: comparison.Contestant,
+    passages: list[Passage],
+) -> bless.Against | None:
+    found = comparison.compare(
+        new,
+        parent,
+        [passage.audio for passage in passages],
+        sample_rate=new.profile.sample_rate,
+    )
+    if found is None:
+        return None
+    how = f", each on its own clock and compared at {found.sample_rate} Hz"
+    return bless.Against(found.loss, found.parent_loss, how)
 
 
 def _held_out(passages: list[Passage]) -> Iterator[evaluation.HeldOut]:
