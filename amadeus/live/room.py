@@ -1,14 +1,38 @@
 """The learned reverb as it is played: any number of samples at a time, without latency.
 
-Uniformly partitioned convolution by overlap-save. What earlier blocks still ring of is summed once a block, as a
-spectrum; what has come of the present block is added whenever more of it comes, so nothing is waited for.
+Partitioned convolution by overlap-save, in two layers. The first taps are convolved in short blocks, the present one
+anew whenever more of it comes, so nothing is waited for. The other taps lie further back than a long block lasts, so
+what they ring over the next long block is known when it begins.
 
-Reference: Wefers, "Partitioned convolution algorithms for real-time auralization", 2014, chapter 5.
+References: Gardner, "Efficient convolution without input-output delay", 1995; Wefers, "Partitioned convolution
+algorithms for real-time auralization", 2014, chapters 5 and 6.
 """
 
 import numpy as np
 
-BLOCK_SAMPLES = 256
+SHORT, LONG = 256, 2048  # samples a block
+
+
+class _Layer:
+    """Taps cut into partitions of a block each, and the spectra of the blocks they still sound on."""
+
+    def __init__(self, taps: np.ndarray, n_block: int) -> None:
+        n_parts = max(1, -(-len(taps) // n_block))
+        padded = np.zeros(n_parts * n_block, np.float32)
+        padded[: len(taps)] = taps
+        spectra = np.fft.rfft(padded.reshape(-1, n_block), 2 * n_block)
+        self.parts = spectra.astype(np.complex64)
+        # The newest first: a ring that is written twice, so that any turn of it is one slice.
+        self._past = np.zeros((2 * n_parts, n_block + 1), np.complex64)
+        self._newest = 0
+
+    def turn(self, spectrum: np.ndarray, first_part: int) -> np.ndarray:
+        """Takes the spectrum of a block and the one before it; sums what the parts from `first_part` on ring next."""
+        n_parts = len(self.parts)
+        self._newest = (self._newest - 1) % n_parts
+        self._past[self._newest] = self._past[self._newest + n_parts] = spectrum
+        past = self._past[self._newest : self._newest + n_parts - first_part]
+        return np.einsum("pf,pf->f", past, self.parts[first_part:])
 
 
 class Room:
@@ -20,21 +44,19 @@ class Room:
         Args:
           impulse_response: Its first tap stands for the dry sound and is not heard. Float32, shape [n_taps].
         """
-        n = self._n = BLOCK_SAMPLES
-        n_parts = max(1, -(-len(impulse_response) // n))
-        taps = np.zeros(n_parts * n, np.float32)
-        taps[: len(impulse_response)] = impulse_response
+        taps = np.array(impulse_response, np.float32)
         taps[:1] = 0.0
-        self._parts = np.fft.rfft(taps.reshape(-1, n), 2 * n).astype(np.complex64)
-        # Spectra of whole blocks, the newest first. A ring that is written twice, so that any turn of it is one slice.
-        self._past = np.zeros((2 * n_parts, n + 1), np.complex64)
-        self._newest = 0
-        self._ringing = np.zeros(n + 1, np.complex64)  # what they ring over this block
-        self._samples = np.zeros(2 * n, np.float32)  # the block before, and this one
-        self._n_filled = 0
+        self._near, self._far = _Layer(taps[:LONG], SHORT), _Layer(taps[LONG:], LONG)
+        self._has_far = len(taps) > LONG
+        self._near_ringing = np.zeros(SHORT + 1, np.complex64)  # over this short block
+        self._far_ringing = np.zeros(LONG, np.float32)  # over this long block
+        self._samples = np.zeros(
+            2 * LONG, np.float32
+        )  # the long block before, this one
+        self._n_filled = 0  # of this long block
         self._n_rest = 0  # samples until all has rung out
         self._mix: float | None = None  # as it was last
-        self.n_taps = len(impulse_response)
+        self.n_taps = len(taps)
 
     @property
     def is_silent(self) -> bool:
@@ -53,7 +75,7 @@ class Room:
         wet = np.empty_like(audio)
         first = 0
         while first < len(audio):
-            n_now = min(self._n - self._n_filled, len(audio) - first)
+            n_now = min(SHORT - self._n_filled % SHORT, len(audio) - first)
             wet[first : first + n_now] = self._convolve(audio[first : first + n_now])
             first += n_now
         return audio + self._ramp(mix, len(audio)) * wet
@@ -66,23 +88,27 @@ class Room:
         return np.linspace(before, mix, n_samples + 1, dtype=np.float32)[1:]
 
     def _convolve(self, audio: np.ndarray) -> np.ndarray:
-        begin, end = self._n + self._n_filled, self._n + self._n_filled + len(audio)
-        self._samples[begin:end] = audio
-        spectrum = np.fft.rfft(self._samples)
+        """Takes samples of one short block."""
+        begin, end = self._n_filled, self._n_filled + len(audio)
+        block = begin - begin % SHORT
+        self._samples[LONG + begin : LONG + end] = audio
         # samples that are not there yet lie behind all that is taken
-        wet = np.fft.irfft(spectrum * self._parts[0] + self._ringing)[begin:end]
-        self._n_filled += len(audio)
-        if self._n_filled == self._n:
-            self._turn(spectrum)
+        window = self._samples[LONG + block - SHORT : LONG + block + SHORT]
+        spectrum = np.fft.rfft(window)
+        near = np.fft.irfft(spectrum * self._near.parts[0] + self._near_ringing)
+        wet = near[SHORT + begin - block : SHORT + end - block]
+        wet = wet + self._far_ringing[begin:end]
+        self._n_filled = end
+        if end % SHORT == 0:
+            self._near_ringing = self._near.turn(spectrum, 1)
+        if end == LONG:
+            self._begin_long()
         return wet
 
-    def _turn(self, spectrum: np.ndarray) -> None:
-        """Begins the next block."""
-        n_parts = len(self._parts)
-        self._newest = (self._newest - 1) % n_parts
-        self._past[self._newest] = self._past[self._newest + n_parts] = spectrum
-        past = self._past[self._newest : self._newest + n_parts - 1]
-        self._ringing = np.einsum("pf,pf->f", past, self._parts[1:])
-        self._samples[: self._n] = self._samples[self._n :]
-        self._samples[self._n :] = 0.0
+    def _begin_long(self) -> None:
+        if self._has_far:
+            ringing = self._far.turn(np.fft.rfft(self._samples), 0)
+            self._far_ringing = np.fft.irfft(ringing)[LONG:].astype(np.float32)
+        self._samples[:LONG] = self._samples[LONG:]
+        self._samples[LONG:] = 0.0
         self._n_filled = 0

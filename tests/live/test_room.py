@@ -18,7 +18,9 @@ def convolved(sound, taps, mix):
     return sound + mix * wet
 
 
-@pytest.mark.parametrize("n_taps", [0, 1, 2, 255, 256, 257, 1_000, 16_000])
+@pytest.mark.parametrize(
+    "n_taps", [0, 1, 2, 255, 256, 257, 2_047, 2_048, 2_049, 16_000]
+)
 def test_it_is_convolution(n_taps, rng):
     taps, sound = response(rng, n_taps), rng.normal(size=5_000).astype(np.float32)
     wet = Room(taps).feed(sound, 0.7)
