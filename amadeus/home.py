@@ -5,6 +5,7 @@
       deus/<deu>/deu.json       name and time of creation
       deus/<deu>/lock           held while a practice of this deu runs
       deus/<deu>/current        number of the generation that plays; absent: the highest
+      deus/<deu>/pruned/<generation>.json    who a generation was whose files are gone
       deus/<deu>/voices/<generation>/    a personality: SavedModel + assets.extra/personality.json
       deus/<deu>/practices/<practice>/   request.json, journal.jsonl, log.txt, tensorboard/
       deus/<deu>/pipeline/      TFX pipeline root: artifacts and checkpoints of this deu
@@ -35,6 +36,7 @@ from amadeus.errors import ConfigError, HomeError, NotHeldError
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 POINTER_NAME = "current"
+PRUNED_NAME = "pruned"
 
 _POINTER_LOCK_NAME = ".pointing"
 _POINTER_BYTES = 20  # more is no number of a generation
@@ -51,6 +53,11 @@ class Deu:
     def voices_path(self) -> Path:
         """Folder of all generations, a TF Serving base path."""
         return self.path / "voices"
+
+    @property
+    def pruned_path(self) -> Path:
+        """Folder of what is kept of generations whose files are gone."""
+        return self.path / PRUNED_NAME
 
     @property
     def practices_path(self) -> Path:
@@ -73,6 +80,14 @@ class Deu:
             return []
         names = (entry.name for entry in self.voices_path.iterdir() if entry.is_dir())
         return sorted(int(name) for name in names if name.isdecimal())
+
+    def pruned_generations(self) -> list[int]:
+        """Lists the generations whose files were freed, oldest first."""
+        if not self.pruned_path.is_dir():
+            return []
+        names = (path.stem for path in self.pruned_path.glob("*.json"))
+        numbers = {int(name) for name in names if name.isdecimal()}
+        return sorted(numbers - set(self.generations()))
 
     def current_generation(self) -> int:
         """Names the generation that plays; 0 for a deu that never practised.
@@ -287,6 +302,11 @@ def write_atomically(path: Path, text: str) -> None:
 
 def _no_voice(deu: Deu, generation: int | None) -> str:
     generations = deu.generations()
+    if generation in deu.pruned_generations():
+        return (
+            f"generation {generation} of {deu.name!r} was pruned: its lineage is kept, its files are gone; there are "
+            f"{', '.join(map(str, generations)) or 'none'}."
+        )
     if not generations:
         return f"deu {deu.name!r} has no voice yet: teach it with `amadeus practice imitate {deu.name} RECORDINGS`."
     return f"deu {deu.name!r} has no generation {generation}: there are {', '.join(map(str, generations))}."

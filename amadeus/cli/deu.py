@@ -1,4 +1,4 @@
-"""`amadeus deu`: create, list, show, export, import and remove deus."""
+"""`amadeus deu`: create, list, show, export, import, check out, prune and remove deus."""
 
 import sys
 
@@ -12,7 +12,7 @@ from amadeus.home import Home
 
 @click.group()
 def deu() -> None:
-    """Create, list, show, export, import and remove deus."""
+    """Create, list, show, export, import, check out, prune and remove deus."""
 
 
 @deu.command()
@@ -40,6 +40,8 @@ def list_(home: Home) -> None:
         generation = one.current_generation()
         voice = f"generation {generation}" if generation else "no voice yet"
         print(f"{one.name:<{width}}  {voice}, created {one.created_at}")
+        if notice := one.pointer_notice():
+            print(f"{'':<{width}}  {notice}")
 
 
 @deu.command()
@@ -55,6 +57,56 @@ def show(home: Home, name: str) -> None:
 
 deu.add_command(export)
 deu.add_command(import_)
+
+
+@deu.command()
+@click.argument("generation", metavar="DEU@N")
+@click.pass_obj
+def checkout(home: Home, generation: str) -> None:
+    """Play generation N of a deu again; the next practice grows from it.
+
+    Nothing is copied and nothing is lost: a checkout of a later generation goes back.
+    """
+    from amadeus.lineage.naming import find_named
+
+    one, number = find_named(home, generation)
+    before = one.current_generation()
+    one.point_to(number)
+    if before == number:
+        print(f"{one.name} plays generation {number} already; nothing was changed")
+        return
+    print(
+        f"{one.name} plays generation {number} now, and the next practice grows from it; "
+        f"back: amadeus deu checkout {one.name}@{before}"
+    )
+
+
+@deu.command()
+@click.argument("name", metavar="DEU")
+@click.option("--dry-run", is_flag=True, help="Say what would go, and change nothing.")
+@click.option(
+    "--keep", type=int, metavar="N", help="Let generations go but the newest N."
+)
+@click.option(
+    "--branches",
+    is_flag=True,
+    help="Let generations go that the one that plays did not grow from.",
+)
+@click.pass_obj
+def prune(
+    home: Home, name: str, dry_run: bool, keep: int | None, branches: bool
+) -> None:
+    """Free what no living generation of a deu needs, and say why the rest stays.
+
+    Without a rule all generations stay, and what their practices left for them. With both rules only those go
+    that both let go. The one that plays stays always, and the lineage of all.
+    """
+    from amadeus.lineage import prune as pruning
+
+    one = home.deu(name)
+    rule = pruning.Rule(keep=keep, branches=branches)
+    made = (pruning.plan if dry_run else pruning.prune)(home, one, rule)
+    print(pruning.render_plan(one, made, is_done=not dry_run))
 
 
 @deu.command()

@@ -1,16 +1,139 @@
-"""`amadeus lineage`: where a voice comes from, as text."""
+"""`amadeus lineage`: where a voice comes from, as a tree, one by one, or as a page with sound."""
+
+from pathlib import Path
 
 import click
 
-from amadeus.home import Home
+from amadeus.cli.output import check_output
+from amadeus.errors import ConfigError
+from amadeus.home import Deu, Home
+
+FORMATS = ("tree", "json", "dot", "html")
 
 
-@click.command()
-@click.argument("name")
+class LineageGroup(click.Group):
+    """A group of `show` and `diff` that takes the name of a deu for a command of its own."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Finds the command; whatever is none names a deu."""
+        if args and args[0] not in self.commands:
+            args = ["tree", *args]
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Lets options stand before the deu, as in `lineage --format json cello`."""
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = ["tree", *args]
+        return super().parse_args(ctx, args)
+
+
+# \b keeps click from filling the lines
+_HELP = """Tell where the voice of a deu comes from.
+
+\b
+amadeus lineage DEU [--format tree|json|dot|html] [-o FILE]
+amadeus lineage show DEU@N
+amadeus lineage diff DEU@A DEU@B
+"""
+
+
+@click.group(cls=LineageGroup, help=_HELP)
+def lineage() -> None:
+    """Groups the commands; what the ama reads is in `_HELP`."""
+
+
+@lineage.command(hidden=True)
+@click.argument("name", metavar="DEU")
+@click.option(
+    "--format",
+    "form",
+    metavar="FORMAT",
+    default="tree",
+    show_default=True,
+    help=f"One of {', '.join(FORMATS)}.",
+)
+@click.option("-o", "--output", metavar="FILE", help="Where to write it.")
 @click.pass_obj
-def lineage(home: Home, name: str) -> None:
-    """Tell where the voice of the deu NAME comes from."""
-    deu = home.deu(name)
-    from amadeus.lineage import render_text  # ML Metadata takes a while to import
+def tree(home: Home, name: str, form: str, output: str | None) -> None:
+    """Draw the tree of the deu's generations, who came from whom.
 
-    print(render_text(home, deu))
+    In HTML it is a page on which each generation plays the same phrase.
+    """
+    if form not in FORMATS:
+        raise ConfigError(f"--format={form} is none of {', '.join(FORMATS)}.")
+    deu = home.deu(name)
+    if form == "html":
+        _write_page(home, deu, output)
+        return
+    text = _render(home, deu, form)
+    if output is None:
+        print(text)
+        return
+    path = check_output(output, suffixes=(".txt", ".json", ".dot"))
+    path.write_text(f"{text}\n")
+    print(path)
+
+
+@lineage.command()
+@click.argument("generation", metavar="DEU@N")
+@click.pass_obj
+def show(home: Home, generation: str) -> None:
+    """Tell all that is known of a generation: parents, recordings, metrics and steps."""
+    from amadeus.lineage.naming import find_named
+
+    deu, number = find_named(home, generation)
+    print(_show(home, deu, number))
+
+
+@lineage.command()
+@click.argument("before", metavar="DEU@A")
+@click.argument("after", metavar="DEU@B")
+@click.pass_obj
+def diff(home: Home, before: str, after: str) -> None:
+    """Tell what differs between two generations: profiles, metrics, recordings, statistics."""
+    from amadeus.lineage import detailed, record_of
+    from amadeus.lineage.diff import Side, personality_of, render_diff
+    from amadeus.lineage.naming import find_named
+
+    sides = []
+    for named in (find_named(home, before), find_named(home, after)):
+        record = detailed(home, record_of(home, *named))
+        sides.append(Side(record, personality_of(*named)))
+    print(render_diff(find_named(home, before).deu, *sides))
+
+
+def _render(home: Home, deu: Deu, form: str) -> str:
+    from amadeus.lineage import generations_of  # ML Metadata takes a while to import
+    from amadeus.lineage.tree import render_dot, render_json, render_tree
+
+    records = generations_of(home, deu)
+    if form == "json":
+        return render_json(deu, records)
+    if form == "dot":
+        return render_dot(deu, records)
+    current = deu.current_generation()
+    blocks = [render_tree(deu, records)]
+    if any(record.generation == current for record in records):
+        blocks.append(_show(home, deu, current))
+    return "\n\n".join(blocks)
+
+
+def _show(home: Home, deu: Deu, number: int) -> str:
+    from amadeus.lineage import ancestry_of, detailed
+    from amadeus.lineage.text import render_generation
+
+    first, *others = ancestry_of(home, deu, number)
+    return render_generation(deu, [detailed(home, first), *others])
+
+
+def _write_page(home: Home, deu: Deu, output: str | None) -> None:
+    path = check_output(output or f"{deu.name}-lineage.html", suffixes=(".html",))
+    from amadeus.cli.quiet import stderr_kept_back
+
+    with stderr_kept_back():
+        from amadeus.lineage.page import write_page
+
+        told = write_page(home, deu, Path(path))
+    print(f"{path}: {told}")

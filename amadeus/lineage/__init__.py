@@ -1,15 +1,39 @@
 """Where a voice comes from: lineage in ML Metadata, kept by events and contexts.
 
 Nothing here uses `filter_query`, which upstream has removed, nor its lineage query, which ends
-after 100 hops.
+after 100 hops. What follows is an interface: whoever reads it with nothing but `ml_metadata` can rely on it.
+
+Artifacts
+  `amadeus.Personality`   a generation; its base type is Model, its uri its folder. Custom properties: `deu` (string),
+                          `generation` (int, from 1), `digest` and `parent_digest` (`sha256:` and 64 digits; empty: it
+                          grew from nothing), `practice` (string), `mlmd_uuid` (string, as TF Serving exports it),
+                          `metric_NAME` (double, lower is better), `imported` (int 1: made elsewhere). Its state is
+                          LIVE, or DELETED once its files are gone; the record stays.
+  `Examples`              recordings; custom property `takes` is JSON: a list of {"name", "digest" (SHA-256 of the
+                          file), "splits"}, of imported ones also "duration_s" where it was known.
+Events
+  A generation is the OUTPUT of one execution, the first by id (later ones found it in the cache). Its parent is an
+  INPUT of that execution, the only one of type `amadeus.Personality`, with the key `parent`. What it learned from is
+  reached by further inputs, from artifact to the execution that made it, until a Personality.
+Executions
+  `...PersonalityWriter` of a TFX run for an imitation; `amadeus.Tuning`, `amadeus.Feedback`, `amadeus.Import`.
+Contexts
+  `amadeus.Deu`           all generations of a deu, by its name.
+  `amadeus.Practice`      DEU/PRACTICE: a session, with its executions and what it made.
+  `pipeline_run`, `node`  of TFX.
+
+A deu that was removed and made anew has the same name: what was recorded before `deu.json` says it was created belongs
+to the earlier one. A generation recorded twice counts as it was first.
 """
 
 from amadeus.lineage.read import (
-    ExecutionRecord,
-    GenerationRecord,
-    TakeRecord,
+    ancestry_of,
+    detailed,
+    generations_of,
     lineage_of,
+    record_of,
 )
+from amadeus.lineage.records import ExecutionRecord, GenerationRecord, TakeRecord
 from amadeus.lineage.text import render_text
 from amadeus.lineage.write import attribute
 
@@ -17,7 +41,11 @@ __all__ = [
     "ExecutionRecord",
     "GenerationRecord",
     "TakeRecord",
+    "ancestry_of",
     "attribute",
+    "detailed",
+    "generations_of",
     "lineage_of",
+    "record_of",
     "render_text",
 ]

@@ -2,103 +2,55 @@
 
 A generation is a Personality artifact. The way back from it leads from artifact to the execution
 that put it out, and from there to that execution's inputs; it ends at the parent, which is a
-generation of its own.
+generation of its own. Many artifacts are read by few calls, whatever their number.
 """
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import ml_metadata
+from ml_metadata.errors import NotFoundError
 from ml_metadata.proto import metadata_store_pb2
 
+from amadeus.errors import NotHeldError
 from amadeus.home import Deu, Home
+from amadeus.lineage.records import (
+    ExecutionRecord,
+    GenerationRecord,
+    Kind,
+    TakeRecord,
+)
 from amadeus.lineage.store import (
     IMPORTED_PROPERTY,
     METRIC_PREFIX,
+    PERSONALITY_TYPE,
     Mode,
     find_personalities,
     open_store,
+    own_artifacts,
+    worded,
 )
 
+PARENT_KEY = "parent"  # of input events that name one; events of old have none
+
+_KINDS: Mapping[str, Kind] = {
+    "amadeus.Import": "import",
+    "amadeus.Tuning": "tuning",
+    "amadeus.Feedback": "feedback",
+}
 _RUN_CONTEXT = "pipeline_run"
 _NODE_CONTEXT = "node"
+_MAX_NAMED = 12
 _Artifact = metadata_store_pb2.Artifact
 _Event = metadata_store_pb2.Event
 _Execution = metadata_store_pb2.Execution
+_Store = ml_metadata.MetadataStore
 
 
-@dataclass(frozen=True, kw_only=True)
-class TakeRecord:
-    """A recording that a generation learned from.
-
-    Attributes:
-      name: File name.
-      digest: SHA-256 of its bytes, hexadecimal.
-      splits: `train`, `eval`, or both for a lone take.
-    """
-
-    name: str
-    digest: str
-    splits: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExecutionRecord:
-    """One step of the practice behind a generation.
-
-    Attributes:
-      component: Name of the step, such as `Trainer`.
-      state: `complete`, `cached`, `failed`, `canceled` or `running`.
-      started_ms: Start, in milliseconds since 1970.
-      duration_s: Time it took, in seconds.
-    """
-
-    component: str
-    state: str
-    started_ms: int
-    duration_s: float
-
-    @property
-    def cached(self) -> bool:
-        """Whether its result came from the cache."""
-        return self.state == "cached"
-
-
-@dataclass(frozen=True, kw_only=True)
-class GenerationRecord:
-    """A generation and where it came from.
-
-    Attributes:
-      generation: Its number, from 1.
-      digest: Digest of the personality.
-      parent_digest: Digest of the personality it grew from; empty for one that grew from nothing.
-      parent_generation: Number of its parent by input event; None without one.
-      practice: Name of the practice that made it.
-      created_ms: When it was recorded, in milliseconds since 1970.
-      voice_path: Where it was pushed to.
-      metrics: Held-out metrics by name.
-      takes: What it learned from.
-      executions: The run that recorded it, in order.
-      is_imported: Whether it was made elsewhere; then `created_ms` is when it came.
-    """
-
-    generation: int
-    digest: str
-    parent_digest: str
-    parent_generation: int | None
-    practice: str
-    created_ms: int
-    voice_path: Path
-    metrics: dict[str, float] = field(default_factory=dict)
-    takes: tuple[TakeRecord, ...] = ()
-    executions: tuple[ExecutionRecord, ...] = ()
-    is_imported: bool = False
-
-
-def lineage_of(home: Home, deu: Deu) -> list[GenerationRecord]:
-    """Reads the lineage of a deu, oldest generation first; none where nothing was recorded yet.
+def generations_of(home: Home, deu: Deu) -> list[GenerationRecord]:
+    """Reads all generations of a deu, oldest first, without takes and executions: three calls for any number.
 
     Raises:
       HomeError: The metadata cannot be read.
@@ -106,8 +58,175 @@ def lineage_of(home: Home, deu: Deu) -> list[GenerationRecord]:
     store = open_store(home, mode=Mode.READONLY)
     if store is None:
         return []
-    generations = _choose(find_personalities(store, deu))
-    return [_record(store, artifact) for _, artifact in sorted(generations.items())]
+    with worded(home):
+        personalities = find_personalities(store, deu)
+        chosen = _choose(personalities)
+        links = _links(store, personalities)
+        kinds = _kinds(store)
+        numbers = {p.id: _generation(p) for p in personalities}
+        return [
+            _record(artifact, links, kinds, numbers)
+            for _, artifact in sorted(chosen.items())
+        ]
+
+
+def lineage_of(home: Home, deu: Deu) -> list[GenerationRecord]:
+    """Reads the lineage of a deu with all takes and executions, oldest generation first.
+
+    Raises:
+      HomeError: The metadata cannot be read.
+    """
+    records = generations_of(home, deu)
+    return [detailed(home, record) for record in records]
+
+
+def detailed(home: Home, record: GenerationRecord) -> GenerationRecord:
+    """Reads the takes and executions behind a generation, too.
+
+    Raises:
+      HomeError: The metadata cannot be read.
+    """
+    store = open_store(home, mode=Mode.READONLY)
+    if store is None:
+        return record
+    with worded(home):
+        found = store.get_artifacts_by_id([record.artifact_id])
+        if not found:
+            return record
+        takes = _takes(_ancestors(store, found[0])) or _takes(found)
+        executions = tuple(_executions(store, record.artifact_id))
+    fields = {**vars(record), "takes": takes, "executions": executions}
+    return GenerationRecord(**fields)
+
+
+def record_of(home: Home, deu: Deu, generation: int) -> GenerationRecord:
+    """Reads one generation, without reading the others.
+
+    Raises:
+      NotHeldError: There is no such generation.
+      HomeError: The metadata cannot be read.
+    """
+    return ancestry_of(home, deu, generation, depth=1)[0]
+
+
+def ancestry_of(
+    home: Home, deu: Deu, generation: int, *, depth: int | None = None
+) -> list[GenerationRecord]:
+    """Reads a generation, its parent and so on, down to the one that grew from nothing.
+
+    Args:
+      home: The home.
+      deu: Whose generation.
+      generation: Its number.
+      depth: How many to read at most; None reads all.
+
+    Raises:
+      NotHeldError: There is no such generation.
+      HomeError: The metadata cannot be read.
+    """
+    store = open_store(home, mode=Mode.READONLY)
+    if store is None:
+        raise NotHeldError(_unknown(deu, generation, []))
+    with worded(home):
+        first = _find(store, deu, generation)
+        links, chain = _Links({}, {}), [first.id]
+        # one more than asked for, to name the last one's parent
+        while depth is None or len(chain) <= depth:
+            parent = _parent(store, chain[-1], first.type_id, links)
+            if parent is None or parent in links.makers:  # no circles
+                break
+            chain.append(parent)
+        by_id = {a.id: a for a in store.get_artifacts_by_id(chain)}
+        artifacts = [by_id[number] for number in chain if number in by_id]
+        kinds = _kinds_of(store, links)
+        numbers = {a.id: _generation(a) for a in artifacts}
+        return [_record(a, links, kinds, numbers) for a in artifacts[:depth]]
+
+
+class _Links(NamedTuple):
+    """What events say of personalities: the execution that made each, and its parent."""
+
+    makers: dict[int, int]
+    parents: dict[int, int]
+
+
+def _links(store: _Store, personalities: list[_Artifact]) -> _Links:
+    """Finds makers and parents by one call: a parent is an input, so its own events name its children."""
+    ids = [p.id for p in personalities]
+    events = store.get_events_by_artifact_ids(ids) if ids else []
+    makers = _makers(events)
+    inputs: dict[int, int] = {}
+    for event in events:
+        if event.type == _Event.INPUT:
+            inputs.setdefault(event.execution_id, event.artifact_id)
+    parents = {
+        artifact: inputs[maker]
+        for artifact, maker in makers.items()
+        if inputs.get(maker, artifact) != artifact
+    }
+    return _Links(makers, parents)
+
+
+def _makers(events: Iterable[_Event]) -> dict[int, int]:
+    """Finds the execution that made each artifact: the first that put it out, before any cache did."""
+    makers: dict[int, int] = {}
+    for event in events:
+        if event.type == _Event.OUTPUT:
+            known = makers.get(event.artifact_id, event.execution_id)
+            makers[event.artifact_id] = min(known, event.execution_id)
+    return makers
+
+
+def _parent(store: _Store, artifact_id: int, type_id: int, links: _Links) -> int | None:
+    """Finds the parent of one personality by two calls."""
+    makers = _makers(store.get_events_by_artifact_ids([artifact_id]))
+    if artifact_id not in makers:
+        return None
+    links.makers.update(makers)
+    events = store.get_events_by_execution_ids([makers[artifact_id]])
+    inputs = [e for e in events if e.type == _Event.INPUT]
+    named = [e.artifact_id for e in inputs if _key(e) == PARENT_KEY]
+    if not named:
+        unnamed = [e.artifact_id for e in inputs if not _key(e)]
+        found = store.get_artifacts_by_id(unnamed) if unnamed else []
+        named = [a.id for a in found if a.type_id == type_id]
+    parent = next((number for number in named if number != artifact_id), None)
+    if parent is not None:
+        links.parents[artifact_id] = parent
+    return parent
+
+
+def _key(event: _Event) -> str:
+    return next((step.key for step in event.path.steps if step.key), "")
+
+
+def _find(store: _Store, deu: Deu, generation: int) -> _Artifact:
+    """Finds a generation by where it lies; by looking through all where the home has moved."""
+    path = deu.voices_path / str(generation)
+    kind = _type_id(store)
+    there = [a for a in store.get_artifacts_by_uri(str(path)) if a.type_id == kind]
+    own = sorted(own_artifacts(there, deu), key=lambda a: a.id)
+    chosen = _choose(own)
+    if generation not in chosen:
+        chosen = _choose(find_personalities(store, deu))
+    if generation not in chosen:
+        raise NotHeldError(_unknown(deu, generation, sorted(chosen)))
+    return chosen[generation]
+
+
+def _type_id(store: _Store) -> int:
+    try:
+        return store.get_artifact_type(PERSONALITY_TYPE).id
+    except NotFoundError:
+        return -1
+
+
+def _unknown(deu: Deu, generation: int, known: list[int]) -> str:
+    if not known:
+        return f"{deu.name} has no lineage yet: no practice of it has pushed a voice."
+    named = ", ".join(map(str, known[-_MAX_NAMED:]))
+    more = "... " if len(known) > _MAX_NAMED else ""
+    return f"the lineage of {deu.name} has no generation {generation}: there are {more}{named}."
 
 
 def _choose(personalities: list[_Artifact]) -> dict[int, _Artifact]:
@@ -117,29 +236,53 @@ def _choose(personalities: list[_Artifact]) -> dict[int, _Artifact]:
     return {number: first[number, digest] for number, digest in digests.items()}
 
 
+def _kinds(store: _Store) -> dict[int, Kind]:
+    """Reads which executions were no pipelines."""
+    kinds: dict[int, Kind] = {}
+    for name, kind in _KINDS.items():
+        try:
+            executions = store.get_executions_by_type(name)
+        except NotFoundError:
+            continue
+        kinds |= {execution.id: kind for execution in executions}
+    return kinds
+
+
+def _kinds_of(store: _Store, links: _Links) -> dict[int, Kind]:
+    ids = sorted(set(links.makers.values()))
+    executions = store.get_executions_by_id(ids) if ids else []
+    return {e.id: _KINDS[e.type] for e in executions if e.type in _KINDS}
+
+
 def _record(
-    store: ml_metadata.MetadataStore, personality: _Artifact
+    personality: _Artifact,
+    links: _Links,
+    kinds: Mapping[int, Kind],
+    numbers: Mapping[int, int],
 ) -> GenerationRecord:
-    properties = personality.custom_properties
-    ancestors = list(_ancestors(store, personality))
-    kind = personality.type_id
-    parents = [artifact for artifact in ancestors if artifact.type_id == kind]
+    values = {
+        name: getattr(value, value.WhichOneof("value") or "string_value")
+        for name, value in personality.custom_properties.items()
+    }
+    parent = links.parents.get(personality.id)
+    is_imported = bool(values.get(IMPORTED_PROPERTY))
+    kind = kinds.get(links.makers.get(personality.id, -1), "imitation")
     return GenerationRecord(
         generation=_generation(personality),
-        digest=_digest(personality),
-        parent_digest=properties["parent_digest"].string_value,
-        parent_generation=_generation(parents[0]) if parents else None,
-        practice=properties["practice"].string_value,
+        digest=str(values.get("digest", "")),
+        parent_digest=str(values.get("parent_digest", "")),
+        parent_generation=numbers.get(parent) if parent is not None else None,
+        practice=str(values.get("practice", "")),
         created_ms=personality.create_time_since_epoch,
         voice_path=Path(personality.uri),
+        artifact_id=personality.id,
+        kind="import" if is_imported else kind,
         metrics={
-            name.removeprefix(METRIC_PREFIX): value.double_value
-            for name, value in sorted(properties.items())
+            name.removeprefix(METRIC_PREFIX): float(value)
+            for name, value in sorted(values.items())
             if name.startswith(METRIC_PREFIX)
         },
-        takes=_takes(ancestors),
-        executions=tuple(_executions(store, personality)),
-        is_imported=bool(properties[IMPORTED_PROPERTY].int_value),
+        is_imported=is_imported,
     )
 
 
@@ -151,9 +294,7 @@ def _digest(personality: _Artifact) -> str:
     return personality.custom_properties["digest"].string_value
 
 
-def _ancestors(
-    store: ml_metadata.MetadataStore, artifact: _Artifact
-) -> Iterator[_Artifact]:
+def _ancestors(store: _Store, artifact: _Artifact) -> Iterator[_Artifact]:
     """Yields what an artifact was made of, nearest first, not looking behind a parent."""
     seen = {artifact.id}
     waiting = [artifact]
@@ -165,52 +306,48 @@ def _ancestors(
         waiting = [a for a in found if a.type_id != artifact.type_id]
 
 
-def _inputs(store: ml_metadata.MetadataStore, artifact_ids: Iterable[int]) -> list[int]:
-    makers = {
-        maker
-        for artifact_id in artifact_ids
-        if (maker := _maker(store, artifact_id)) is not None
-    }
-    events = store.get_events_by_execution_ids(sorted(makers)) if makers else []
+def _inputs(store: _Store, artifact_ids: list[int]) -> list[int]:
+    makers = _makers(store.get_events_by_artifact_ids(artifact_ids))
+    executions = sorted(set(makers.values()))
+    events = store.get_events_by_execution_ids(executions) if executions else []
     return sorted({e.artifact_id for e in events if e.type == _Event.INPUT})
 
 
-def _maker(store: ml_metadata.MetadataStore, artifact_id: int) -> int | None:
-    """Finds the execution that made an artifact: the first that put it out, before any cache did."""
-    events = store.get_events_by_artifact_ids([artifact_id])
-    makers = [e.execution_id for e in events if e.type == _Event.OUTPUT]
-    return min(makers, default=None)
-
-
-def _takes(ancestors: list[_Artifact]) -> tuple[TakeRecord, ...]:
+def _takes(ancestors: Iterable[_Artifact]) -> tuple[TakeRecord, ...]:
     for artifact in ancestors:
         if "takes" in artifact.custom_properties:
             rows = json.loads(artifact.custom_properties["takes"].string_value)
             return tuple(
                 TakeRecord(
-                    name=row["name"], digest=row["digest"], splits=tuple(row["splits"])
+                    name=row["name"],
+                    digest=row["digest"],
+                    splits=tuple(row["splits"]),
+                    duration_s=row.get("duration_s"),
                 )
                 for row in rows
             )
     return ()
 
 
-def _executions(
-    store: ml_metadata.MetadataStore, personality: _Artifact
-) -> Iterator[ExecutionRecord]:
-    maker = _maker(store, personality.id)
+def _executions(store: _Store, artifact_id: int) -> Iterator[ExecutionRecord]:
+    maker = _makers(store.get_events_by_artifact_ids([artifact_id])).get(artifact_id)
     if maker is None:
         return
-    for run in store.get_contexts_by_execution(maker):
+    for run in _contexts(store, maker):
         if run.type == _RUN_CONTEXT:
             executions = store.get_executions_by_context(run.id)
             for execution in sorted(executions, key=lambda e: e.id):
                 yield _execution(store, execution)
 
 
-def _execution(
-    store: ml_metadata.MetadataStore, execution: _Execution
-) -> ExecutionRecord:
+def _contexts(store: _Store, execution_id: int) -> Sequence[metadata_store_pb2.Context]:
+    try:
+        return store.get_contexts_by_execution(execution_id)
+    except NotFoundError:
+        return ()  # it has none
+
+
+def _execution(store: _Store, execution: _Execution) -> ExecutionRecord:
     started_ms = execution.create_time_since_epoch
     state = _Execution.State.Name(execution.last_known_state).lower()
     return ExecutionRecord(
@@ -221,8 +358,8 @@ def _execution(
     )
 
 
-def _node_name(store: ml_metadata.MetadataStore, execution: _Execution) -> str:
-    for context in store.get_contexts_by_execution(execution.id):
+def _node_name(store: _Store, execution: _Execution) -> str:
+    for context in _contexts(store, execution.id):
         if context.type == _NODE_CONTEXT:
             return context.name.rpartition(".")[2]
     return execution.type.rpartition(".")[2]

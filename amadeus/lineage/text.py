@@ -1,18 +1,23 @@
-"""The lineage of a deu as text to read."""
+"""Generations as text to read: one, with all that is known of it, or all."""
 
 import time
 from collections.abc import Iterator
 
 from amadeus.home import Deu, Home
-from amadeus.lineage.read import (
+from amadeus.lineage.diff import personality_of
+from amadeus.lineage.read import detailed, generations_of
+from amadeus.lineage.records import (
     ExecutionRecord,
     GenerationRecord,
     TakeRecord,
-    lineage_of,
 )
+from amadeus.lineage.tree import short as _short
+from amadeus.personality.quoting import tame
+from amadeus.report.wording import duration, player_settings
 
 MAX_TAKES = 12  # listed one by one
-_DIGEST_CHARACTERS = 12
+MAX_DETAILED = 20  # generations told in full; the tree tells of all
+MAX_ANCESTORS = 12
 
 
 def render_text(home: Home, deu: Deu) -> str:
@@ -21,15 +26,63 @@ def render_text(home: Home, deu: Deu) -> str:
     Raises:
       HomeError: The metadata cannot be read.
     """
-    records = lineage_of(home, deu)
+    records = generations_of(home, deu)
     if not records:
         return f"{deu.name} has no lineage yet: no practice of it has pushed a voice."
     noun = "generation" if len(records) == 1 else "generations"
     blocks = [f"{deu.name}: {len(records)} {noun}"]
     current = deu.current_generation()
-    for record in reversed(records):
-        blocks.append("\n".join(_lines(record, record.generation == current)))
+    for record in reversed(records[-MAX_DETAILED:]):
+        blocks.append(
+            "\n".join(_lines(detailed(home, record), record.generation == current))
+        )
+    if len(records) > MAX_DETAILED:
+        blocks.append(
+            f"and {len(records) - MAX_DETAILED} before: amadeus lineage {deu.name}"
+        )
     return "\n\n".join(blocks)
+
+
+def render_generation(deu: Deu, ancestry: list[GenerationRecord]) -> str:
+    """Tells all that is known of a generation.
+
+    Args:
+      deu: Whose it is.
+      ancestry: The generation in detail, its parent, and so on.
+    """
+    record = ancestry[0]
+    lines = list(_lines(record, record.generation == deu.current_generation()))
+    numbers = [str(r.generation) for r in ancestry[1 : MAX_ANCESTORS + 1]]
+    if numbers:
+        more = len(ancestry) - 1 - len(numbers)
+        lines.append(
+            f"  grew from     {' < '.join(numbers)}"
+            + (f" and {more} before" if more else "")
+        )
+    lines.append(f"  files         {_files(deu, record)}")
+    personality = personality_of(deu, record.generation)
+    if personality is not None:
+        turned = [
+            f"{s.name}={s.value}"
+            for s in player_settings(personality.player_profile)
+            if not s.is_default
+        ]
+        lines.append(
+            f"  plays with    {', '.join(turned) or 'every knob at its default'}"
+        )
+        lines.append(
+            f"  made by       Amadeus {tame(personality.amadeus_version) or 'unknown'}, "
+            f"{personality.trained_step_count} steps, seed {personality.learner_profile.seed}"
+        )
+    return "\n".join(lines)
+
+
+def _files(deu: Deu, record: GenerationRecord) -> str:
+    if record.generation in deu.generations():
+        return str(deu.voices_path / str(record.generation))
+    if record.generation in deu.pruned_generations():
+        return "gone: it was pruned, and cannot be played any more"
+    return "gone: they were removed, and cannot be played any more"
 
 
 def _lines(record: GenerationRecord, is_current: bool) -> Iterator[str]:
@@ -42,7 +95,7 @@ def _lines(record: GenerationRecord, is_current: bool) -> Iterator[str]:
     if record.takes:
         yield f"  learned from  {_count(record.takes)}"
         for take in record.takes[:MAX_TAKES]:
-            yield f"    {_short(take.digest)}  {' and '.join(take.splits):5}  {take.name}"
+            yield f"    {_short(take.digest)}  {' and '.join(take.splits):5}  {tame(take.name)}{_length(take)}"
         if len(record.takes) > MAX_TAKES:
             yield f"    and {len(record.takes) - MAX_TAKES} more"
     if record.executions:
@@ -51,11 +104,19 @@ def _lines(record: GenerationRecord, is_current: bool) -> Iterator[str]:
             yield f"    {execution.component:18}{_cost(execution)}"
 
 
+def _length(take: TakeRecord) -> str:
+    return f"  {duration(take.duration_s)}" if take.duration_s is not None else ""
+
+
+_VERBS = {"imitation": "born", "tuning": "tuned", "feedback": "shaped"}
+
+
 def _birth(record: GenerationRecord) -> str:
-    moment, practice = _moment(record.created_ms), record.practice or "unknown"
+    moment, practice = _moment(record.created_ms), tame(record.practice) or "unknown"
     if record.is_imported:
         return f"  imported      {moment}, born elsewhere in practice {practice}"
-    return f"  born          {moment} in practice {practice}"
+    verb = _VERBS.get(record.kind, "born")
+    return f"  {verb:<13} {moment} in practice {practice}"
 
 
 def _parent(record: GenerationRecord) -> str:
@@ -72,7 +133,7 @@ def _parent(record: GenerationRecord) -> str:
 
 
 def _metrics(metrics: dict[str, float]) -> str:
-    return ", ".join(f"{name} {metric:.4g}" for name, metric in metrics.items())
+    return ", ".join(f"{tame(name)} {metric:.4g}" for name, metric in metrics.items())
 
 
 def _count(takes: tuple[TakeRecord, ...]) -> str:
@@ -90,10 +151,6 @@ def _cost(execution: ExecutionRecord) -> str:
     if execution.state != "complete":
         return execution.state
     return f"{execution.duration_s:.1f} s"
-
-
-def _short(digest: str) -> str:
-    return digest.removeprefix("sha256:")[:_DIGEST_CHARACTERS]
 
 
 def _moment(milliseconds: int) -> str:

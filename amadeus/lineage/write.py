@@ -1,16 +1,16 @@
 """Writes what TFX does not: which deu a personality belongs to, and which ones came from elsewhere."""
 
+import contextlib
 import math
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import ml_metadata
-from ml_metadata.errors import NotFoundError, StatusError
+from ml_metadata.errors import AlreadyExistsError, NotFoundError
 from ml_metadata.proto import metadata_store_pb2
 
 from amadeus.errors import HomeError
 from amadeus.home import Deu, Home
+from amadeus.lineage.read import PARENT_KEY
 from amadeus.lineage.store import (
     IMPORTED_PROPERTY,
     METRIC_PREFIX,
@@ -18,16 +18,13 @@ from amadeus.lineage.store import (
     Mode,
     find_personalities,
     open_store,
+    persist,
+    worded,
 )
 from amadeus.v1 import personality_pb2
 
 DEU_CONTEXT_TYPE = "amadeus.Deu"
 IMPORT_TYPE = "amadeus.Import"
-
-_ATTEMPTS, _PAUSE_S = (
-    8,
-    0.1,
-)  # a practice that writes at the same moment is done in less
 
 _Event = metadata_store_pb2.Event
 
@@ -42,7 +39,14 @@ def attribute(home: Home, deu: Deu) -> int:
       HomeError: The metadata cannot be read.
     """
     store = open_store(home, mode=Mode.READWRITE)
-    personalities = find_personalities(store, deu) if store else []
+    if store is None:
+        return 0
+    with worded(home):
+        return persist(lambda: _attribute(store, deu))
+
+
+def _attribute(store: ml_metadata.MetadataStore, deu: Deu) -> int:
+    personalities = find_personalities(store, deu)
     if not personalities:
         return 0
     context_id = _context(store, deu.name)
@@ -71,23 +75,13 @@ def record_import(
       HomeError: The metadata cannot be written.
     """
     try:
-        _persist(lambda: _record(home, deu, personality, voice_path, mlmd_uuid))
-    except (StatusError, RuntimeError, HomeError) as error:
+        with worded(home):
+            persist(lambda: _record(home, deu, personality, voice_path, mlmd_uuid))
+    except HomeError as error:
         raise HomeError(
-            f"generation {personality.generation} of {deu.name} is held and plays, but its lineage cannot be written "
-            f"to {home.metadata_path} ({error}): give rights and space there."
+            f"generation {personality.generation} of {deu.name} is held and plays, but its lineage cannot be written: "
+            f"{error}"
         ) from error
-
-
-def _persist(write: Callable[[], None]) -> None:
-    """Writes, again if SQLite was locked by another writer."""
-    for attempt in range(_ATTEMPTS):
-        try:
-            return write()
-        except (StatusError, RuntimeError) as error:
-            if "locked" not in str(error) or attempt == _ATTEMPTS - 1:
-                raise
-            time.sleep(_PAUSE_S * (attempt + 1))
 
 
 def _record(
@@ -102,11 +96,12 @@ def _record(
     if any(a.uri == str(voice_path) for a in find_personalities(store, deu)):
         return
     artifact = _artifact(store, personality, voice_path, mlmd_uuid)
+    artifact.name = f"{deu.name}@{personality.generation} of {deu.created_at}"
     pairs = [(artifact, _Event(type=_Event.OUTPUT))]
     for known in reversed(find_personalities(store, deu)):
         digest = known.custom_properties["digest"].string_value
         if personality.parent_digest and digest == personality.parent_digest:
-            pairs.append((known, _Event(type=_Event.INPUT)))
+            pairs.append((known, _parent_event()))
             break
     execution = metadata_store_pb2.Execution(
         type_id=store.put_execution_type(
@@ -115,7 +110,15 @@ def _record(
         last_known_state=metadata_store_pb2.Execution.COMPLETE,
     )
     context = store.get_contexts_by_id([_context(store, deu.name)])
-    store.put_execution(execution, pairs, context)
+    with contextlib.suppress(AlreadyExistsError):  # another process was quicker
+        store.put_execution(execution, pairs, context)
+
+
+def _parent_event() -> metadata_store_pb2.Event:
+    event = _Event(type=_Event.INPUT)
+    event.path.steps.add(key=PARENT_KEY)
+    event.path.steps.add(index=0)
+    return event
 
 
 def _artifact(

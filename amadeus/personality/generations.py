@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from amadeus.home import PRUNED_NAME
 from amadeus.personality import content
 from amadeus.v1 import personality_pb2
 
@@ -62,7 +63,7 @@ def place(
     while True:
         final = personality_pb2.Personality()
         final.CopyFrom(personality)
-        final.generation = max(_generations(voices_path), default=0) + 1
+        final.generation = _highest(voices_path) + 1
         _sign(prepared, final)
         target = voices_path / str(final.generation)
         if _rename_to_new(prepared, target):
@@ -90,9 +91,12 @@ def _rename_to_new(prepared: Path, target: Path) -> bool:
     return True
 
 
-def _generations(voices_path: Path) -> list[int]:
-    names = (entry.name for entry in voices_path.iterdir())
-    return sorted(int(name) for name in names if name.isdecimal())
+def _highest(voices_path: Path) -> int:
+    """Finds the highest number that was ever taken: those of pruned generations are not given again."""
+    pruned_path = voices_path.parent / PRUNED_NAME
+    names = [entry.name for entry in voices_path.iterdir()]
+    names += [path.stem for path in pruned_path.glob("*.json")]
+    return max((int(name) for name in names if name.isdecimal()), default=0)
 
 
 @contextlib.contextmanager

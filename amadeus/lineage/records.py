@@ -1,0 +1,81 @@
+"""Lineage as plain records."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Kind = Literal["imitation", "tuning", "feedback", "import"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakeRecord:
+    """A recording that a generation learned from.
+
+    Attributes:
+      name: File name.
+      digest: SHA-256 of its bytes, hexadecimal.
+      splits: `train`, `eval`, or both for a lone take.
+      duration_s: Its length in seconds; None where it was not recorded.
+    """
+
+    name: str
+    digest: str
+    splits: tuple[str, ...]
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionRecord:
+    """One step of the practice behind a generation.
+
+    Attributes:
+      component: Name of the step, such as `Trainer`.
+      state: `complete`, `cached`, `failed`, `canceled` or `running`.
+      started_ms: Start, in milliseconds since 1970.
+      duration_s: Time it took, in seconds.
+    """
+
+    component: str
+    state: str
+    started_ms: int
+    duration_s: float
+
+    @property
+    def cached(self) -> bool:
+        """Whether its result came from the cache."""
+        return self.state == "cached"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationRecord:
+    """A generation and where it came from.
+
+    Attributes:
+      generation: Its number, from 1.
+      digest: Digest of the personality.
+      parent_digest: Digest of the personality it grew from; empty for one that grew from nothing.
+      parent_generation: Number of its parent by input event; None without one.
+      practice: Name of the practice that made it.
+      created_ms: When it was recorded, in milliseconds since 1970.
+      voice_path: Where it was pushed to.
+      artifact_id: Its artifact in ML Metadata.
+      kind: What made it.
+      metrics: Held-out metrics by name.
+      takes: What it learned from; read only where asked for.
+      executions: The run that recorded it, in order; read only where asked for.
+      is_imported: Whether it was made elsewhere; then `created_ms` is when it came.
+    """
+
+    generation: int
+    digest: str
+    parent_digest: str
+    parent_generation: int | None
+    practice: str
+    created_ms: int
+    voice_path: Path
+    artifact_id: int = 0
+    kind: Kind = "imitation"
+    metrics: dict[str, float] = field(default_factory=dict)
+    takes: tuple[TakeRecord, ...] = ()
+    executions: tuple[ExecutionRecord, ...] = ()
+    is_imported: bool = False

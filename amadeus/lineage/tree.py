@@ -1,0 +1,193 @@
+"""The tree of a deu's generations: who came from whom, drawn as text, JSON and Graphviz.
+
+A branch is drawn under the generation it grew from; the child that came last goes on straight below, so that a deu
+that never went back is one straight line.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from amadeus.home import Deu
+from amadeus.lineage.records import GenerationRecord
+from amadeus.personality.quoting import tame
+from amadeus.report.wording import metric_label, metric_value, sorted_metrics
+
+DIGEST_CHARACTERS = 12
+_KIND_WORDS = {
+    "imitation": "learned",
+    "tuning": "tuned",
+    "feedback": "after feedback",
+    "import": "imported",
+}
+
+
+class Standing(NamedTuple):
+    """Which generations of a deu can be played.
+
+    Attributes:
+      current: The one that plays; 0: none.
+      held: Those whose files are there.
+    """
+
+    current: int
+    held: frozenset[int]
+
+
+class Row(NamedTuple):
+    """A generation in its place in the tree.
+
+    Attributes:
+      record: The generation.
+      lead: What is drawn before it.
+    """
+
+    record: GenerationRecord
+    lead: str
+
+
+def standing_of(deu: Deu) -> Standing:
+    """Looks which generations are there."""
+    return Standing(deu.current_generation(), frozenset(deu.generations()))
+
+
+def children_of(
+    records: Sequence[GenerationRecord],
+) -> dict[int, list[GenerationRecord]]:
+    """Groups generations by their parent, oldest first; those without one under 0."""
+    known = {record.generation for record in records}
+    children: dict[int, list[GenerationRecord]] = {}
+    for record in records:
+        parent = record.parent_generation
+        # A parent of a higher number belonged to another time of this deu: no circles.
+        is_here = parent in known and parent is not None and parent < record.generation
+        children.setdefault(parent if is_here and parent else 0, []).append(record)
+    return children
+
+
+def ancestors_of(records: Sequence[GenerationRecord], generation: int) -> list[int]:
+    """Names a generation, its parent and so on."""
+    parents = {r.generation: r.parent_generation for r in records}
+    chain: list[int] = []
+    number: int | None = generation
+    while number in parents and number not in chain[-1:]:
+        if chain and number is not None and number >= chain[-1]:
+            break
+        chain.append(number or 0)
+        number = parents[number]
+    return chain
+
+
+def lay_out(records: Sequence[GenerationRecord]) -> list[Row]:
+    """Puts generations in the order they are drawn, without recursion: a lineage may be deep."""
+    children = children_of(records)
+    rows: list[Row] = []
+    # each entry: a generation, what is drawn before its branches, what is drawn before itself
+    waiting = [(root, "", "") for root in reversed(children.get(0, []))]
+    while waiting:
+        record, rail, lead = waiting.pop()
+        rows.append(Row(record, lead))
+        below = children.get(record.generation, [])
+        if not below:
+            continue
+        *branches, last = below
+        waiting.append((last, rail, rail))
+        for branch in reversed(branches):
+            waiting.append((branch, f"{rail}│ ", f"{rail}├─"))
+    return rows
+
+
+def render_tree(deu: Deu, records: Sequence[GenerationRecord]) -> str:
+    """Draws the tree of a deu, a generation a line."""
+    if not records:
+        return f"{deu.name} has no lineage yet: no practice of it has pushed a voice."
+    standing = standing_of(deu)
+    noun = "generation" if len(records) == 1 else "generations"
+    lines = [f"{deu.name}: {len(records)} {noun}"]
+    rows = lay_out(records)
+    width = max(len(row.lead) + len(str(row.record.generation)) for row in rows)
+    lines += [_line(row, standing, width) for row in rows]
+    if notice := deu.pointer_notice():
+        lines += ["", notice]
+    return "\n".join(lines)
+
+
+def _line(row: Row, standing: Standing, width: int) -> str:
+    record = row.record
+    mark = "●" if record.generation == standing.current else "○"
+    name = f"{row.lead}{mark} {record.generation}"
+    return f"{name:<{width + 2}}  {'  '.join(_words(record, standing))}"
+
+
+def _words(record: GenerationRecord, standing: Standing) -> Iterator[str]:
+    yield short(record.digest)
+    yield moment(record.created_ms)
+    yield _KIND_WORDS[record.kind]
+    metrics = sorted_metrics(record.metrics)
+    if metrics:
+        name = metrics[0]
+        yield f"{metric_label(name)} {metric_value(name, record.metrics[name])}"
+    if record.generation == standing.current:
+        yield "(plays now)"
+    elif record.generation not in standing.held:
+        yield "(files gone)"
+
+
+def render_json(deu: Deu, records: Sequence[GenerationRecord]) -> str:
+    """Writes the lineage as JSON: an object for the deu, one for each generation."""
+    standing = standing_of(deu)
+    rows = [describe(record, standing) for record in records]
+    document = {"deu": deu.name, "current": standing.current, "generations": rows}
+    return json.dumps(document, indent=1, ensure_ascii=False)
+
+
+def describe(record: GenerationRecord, standing: Standing) -> dict[str, Any]:
+    """Makes plain JSON of a generation."""
+    return {
+        "generation": record.generation,
+        "digest": record.digest,
+        "parent_generation": record.parent_generation,
+        "parent_digest": record.parent_digest,
+        "kind": record.kind,
+        "practice": record.practice,
+        "created_ms": record.created_ms,
+        "plays": record.generation == standing.current,
+        "held": record.generation in standing.held,
+        "path": str(record.voice_path),
+        "metrics": record.metrics,
+    }
+
+
+def render_dot(deu: Deu, records: Sequence[GenerationRecord]) -> str:
+    """Writes the tree for Graphviz."""
+    standing = standing_of(deu)
+    lines = [
+        f"digraph {_quote(deu.name)} {{",
+        "  rankdir=LR; node [shape=box, style=rounded];",
+    ]
+    for record in records:
+        label = (
+            f"{record.generation}\\n{short(record.digest)}\\n{_KIND_WORDS[record.kind]}"
+        )
+        style = "dashed" if record.generation not in standing.held else "rounded"
+        if record.generation == standing.current:
+            style = "bold"
+        lines.append(f'  g{record.generation} [label="{tame(label)}", style={style}];')
+    for parent, children in children_of(records).items():
+        lines += [f"  g{parent} -> g{c.generation};" for c in children if parent]
+    return "\n".join([*lines, "}"])
+
+
+def short(digest: str) -> str:
+    """Shortens a digest to what tells it from others."""
+    return tame(digest.removeprefix("sha256:")[:DIGEST_CHARACTERS])
+
+
+def moment(milliseconds: int) -> str:
+    """Says a time to the minute, in UTC."""
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(milliseconds / 1000))
+
+
+def _quote(text: str) -> str:
+    return json.dumps(text)

@@ -1,0 +1,157 @@
+"""Reading lineage: a store of many generations with branches, listed, and the way back of one.
+
+    python -m benchmarks lineage [--generations 10000] [--store FILE]
+
+Reading is timed in a process of its own, from a store that is open to records that are made; the import of ML Metadata
+and the opening are told beside it. `AMADEUS_METADATA` may name a MySQL server instead of a file.
+"""
+
+import argparse
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROUNDS = 3
+MAX_LISTING_S, MAX_ANCESTRY_S = 2.0, 0.2
+BRANCHING = 0.1  # share of generations that grow from an earlier one
+_METRICS = (
+    "attack_error_ms",
+    "f0_error_semitones",
+    "f0_outlier_ratio",
+    "loudness_error_db",
+    "spectral_loss",
+)
+
+
+def fill(home_path: Path, n_generations: int, *, branching: float = BRANCHING) -> None:
+    """Writes a store as practices leave it: artifacts, executions, events and a context.
+
+    Args:
+      home_path: Folder to make.
+      n_generations: How many.
+      branching: Share of generations that grow from any earlier one, not from the last; seeded.
+    """
+    from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+    from amadeus.home import Home
+    from amadeus.lineage.store import Mode, open_store
+
+    home = Home(home_path)
+    deu = home.create_deu("cello")
+    store = open_store(home, mode=Mode.READWRITE_OPENCREATE)
+    assert store is not None
+    kind = store.put_artifact_type(mlmd.ArtifactType(name="amadeus.Personality"))
+    writer = store.put_execution_type(
+        mlmd.ExecutionType(name="components.personality_writer.PersonalityWriter")
+    )
+    rng = random.Random(440)
+    artifacts, parents = [], []
+    for generation in range(1, n_generations + 1):
+        parent = generation - 1
+        if parent and rng.random() < branching:
+            parent = rng.randint(1, generation - 1)
+        parents.append(parent)
+        artifact = mlmd.Artifact(
+            type_id=kind,
+            uri=str(deu.voices_path / str(generation)),
+            state=mlmd.Artifact.LIVE,
+        )
+        properties = artifact.custom_properties
+        properties["deu"].string_value = "cello"
+        properties["generation"].int_value = generation
+        properties["digest"].string_value = f"sha256:{generation:064x}"
+        properties["parent_digest"].string_value = (
+            f"sha256:{parent:064x}" if parent else ""
+        )
+        properties["practice"].string_value = f"20260101-{generation:06d}-abcd"
+        properties["mlmd_uuid"].string_value = f"{generation:036x}"
+        for name in _METRICS:
+            properties[f"metric_{name}"].double_value = rng.random()
+        artifacts.append(artifact)
+    voices = store.put_artifacts(artifacts)
+    state = mlmd.Execution.COMPLETE
+    executions = store.put_executions(
+        [mlmd.Execution(type_id=writer, last_known_state=state) for _ in voices]
+    )
+    events = []
+    for voice, execution, parent in zip(voices, executions, parents, strict=True):
+        events.append(
+            mlmd.Event(
+                artifact_id=voice, execution_id=execution, type=mlmd.Event.OUTPUT
+            )
+        )
+        if parent:
+            event = mlmd.Event(
+                artifact_id=voices[parent - 1],
+                execution_id=execution,
+                type=mlmd.Event.INPUT,
+            )
+            event.path.steps.add(key="parent")
+            events.append(event)
+    store.put_events(events)
+
+
+def measure(home_path: Path) -> None:
+    """Times reading, and prints the medians."""
+    start_s = time.perf_counter()
+    from amadeus.home import Home
+    from amadeus.lineage import ancestry_of, generations_of
+    from amadeus.lineage.tree import lay_out, render_tree
+
+    import_s = time.perf_counter() - start_s
+    home = Home(home_path)
+    deu = home.deu("cello")
+    records = generations_of(home, deu)
+    listing_s = _median(lambda: generations_of(home, deu))
+    drawing_s = _median(lambda: render_tree(deu, records))
+    depths = {0: 0}
+    for record in records:
+        depths[record.generation] = depths[record.parent_generation or 0] + 1
+    deepest = max(records, key=lambda r: depths[r.generation]).generation
+    middle = sorted(records, key=lambda r: depths[r.generation])[len(records) // 2]
+    n_tips = len(records) - len({r.parent_generation for r in records} - {None})
+    assert len(lay_out(records)) == len(records)
+    heavy = {"tensorflow", "tfx"} & sys.modules.keys()
+    print(f"import {import_s:.2f} s; TensorFlow or TFX imported: {heavy or 'no'}")
+    print(
+        f"listing {len(records)} generations, {n_tips} branches: {listing_s:.2f} s "
+        f"(at most {MAX_LISTING_S:g}); drawing them {drawing_s:.2f} s"
+    )
+    for word, generation in (("median", middle.generation), ("deepest", deepest)):
+        one_s = _median(lambda n=generation: ancestry_of(home, deu, n))
+        print(
+            f"ancestry, {word}, {depths[generation]} deep: {one_s:.3f} s (at most {MAX_ANCESTRY_S:g})"
+        )
+
+
+def _median(work: Callable[[], object]) -> float:
+    times_s = []
+    for _ in range(ROUNDS):
+        start_s = time.perf_counter()
+        work()
+        times_s.append(time.perf_counter() - start_s)
+    return statistics.median(times_s)
+
+
+def main(argv: list[str]) -> int:
+    """Fills a store and reads it."""
+    parser = argparse.ArgumentParser("benchmarks lineage", description=__doc__)
+    parser.add_argument("--generations", type=int, default=10_000)
+    parser.add_argument("--branching", type=float, default=BRANCHING)
+    parser.add_argument("--home", type=Path, help="measure this one, filled before")
+    options = parser.parse_args(argv)
+    if options.home is not None:
+        measure(options.home)
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        home_path = Path(folder) / "home"
+        start_s = time.perf_counter()
+        fill(home_path, options.generations, branching=options.branching)
+        print(f"filling {time.perf_counter() - start_s:.1f} s")
+        command = [sys.executable, "-m", "benchmarks", "lineage", "--home"]
+        return subprocess.run([*command, str(home_path)], check=False).returncode
