@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from amadeus.cli.feedback import feedback
 from amadeus.cli.rooms import load
 from amadeus.cli.studio_options import read_address, studio_options
 from amadeus.cli.tune import tune
@@ -28,6 +29,7 @@ def practice() -> None:
 
 
 practice.add_command(tune)
+practice.add_command(feedback)
 
 
 @practice.command()

@@ -1,0 +1,180 @@
+"""From a difference to a turn of a knob: bounded, wary of contradiction, and never far from where feedback began.
+
+A knob is turned toward the level of the good regions, as the voice itself was measured to answer, and not beyond:
+who marks the same again finds nothing left to change. Each turn is at most `stride`; when a turn goes back on the one
+before, this and the following are half as long, so that contradicting feedback comes to rest. All turns together
+stay within `reach` of where the knob stood before the first feedback (or where the ama set it since).
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from amadeus.personality.profiles import PLAYER_KNOBS
+from amadeus.v1 import profiles_pb2
+
+PULL = 0.8  # share of the way to the good that a turn goes
+LEAST_TURN = 0.02  # of a stride; less is not worth a generation
+CALMER, BOLDER = 0.5, 1.2
+
+Limit = Literal["", "stride", "reach", "range"]
+
+
+class Way(NamedTuple):
+    """How a knob may be turned.
+
+    Attributes:
+      stride: The longest turn, in steps of the scale: octaves where it is a factor, else its own unit.
+      reach: Farthest from where feedback began, likewise.
+      probe: How far it is turned to see what it does, likewise.
+      is_factor: Whether twice and half are equally far.
+    """
+
+    stride: float
+    reach: float
+    probe: float
+    is_factor: bool = False
+
+
+WAYS: dict[str, Way] = {
+    "loudness_offset_db": Way(3.0, 9.0, 3.0),
+    "brightness": Way(0.3, 1.0, 0.3),
+    "noise_gain_db": Way(4.0, 16.0, 4.0),
+    "attack_scale": Way(0.6, 2.0, 0.5, is_factor=True),
+    "vibrato_scale": Way(0.4, 1.5, 0.4),
+    "vibrato_depth_cents": Way(10.0, 40.0, 12.0),
+    "vibrato_rate_hz": Way(0.6, 2.0, 0.5),
+}
+
+
+class Memory(NamedTuple):
+    """What earlier feedback leaves to a knob.
+
+    Attributes:
+      anchor: Where it stood before the first.
+      value: Where the last left it.
+      boldness: Share of a stride that is allowed, in (0, 1].
+      direction: Of the last turn: 1, -1, or 0.
+    """
+
+    anchor: float
+    value: float
+    boldness: float = 1.0
+    direction: int = 0
+
+
+class Turn(NamedTuple):
+    """A turn of a knob.
+
+    Attributes:
+      knob: Of the player profile.
+      before: Its value.
+      after: Its new value.
+      limit: What held it back; empty where nothing did.
+      memory: To be remembered.
+    """
+
+    knob: str
+    before: float
+    after: float
+    limit: Limit
+    memory: Memory
+
+
+def turn(
+    knob: str,
+    value: float,
+    *,
+    wanted: float,
+    sensitivity: float,
+    memory: Memory | None = None,
+) -> Turn:
+    """Turns a knob so that a trait changes as wanted, as far as is allowed.
+
+    Args:
+      knob: One of `WAYS`.
+      value: Where it stands.
+      wanted: Change of the trait, in its unit.
+      sensitivity: How the trait answers to the knob, in units of the trait for each step of the scale; not 0.
+      memory: Of earlier feedback; forgotten where the ama has set the knob since.
+    """
+    way = WAYS[knob]
+    here = place(knob, value)
+    if memory is None or not math.isclose(memory.value, value, abs_tol=1e-4):
+        memory = Memory(anchor=value, value=value)
+    asked = PULL * wanted / sensitivity
+    direction = int(math.copysign(1, asked)) if asked else 0
+    boldness = memory.boldness
+    if direction and memory.direction:
+        changed = CALMER if direction != memory.direction else BOLDER
+        boldness = min(1.0, boldness * changed)
+    limit: Limit = ""
+    stride = way.stride * boldness
+    if abs(asked) > stride:
+        asked, limit = math.copysign(stride, asked), "stride"
+    anchor = place(knob, memory.anchor)
+    there = min(max(here + asked, anchor - way.reach), anchor + way.reach)
+    if abs(there - here - asked) > 1e-9:
+        limit = "reach"
+    low, high = knob_range(knob)
+    held = min(max(there, low), high)
+    if abs(held - there) > 1e-9:
+        limit = "range"
+    if abs(held - here) < LEAST_TURN * way.stride or (held - here) * asked < 0:
+        # Even a turn that is not worth it was asked for: contradiction calms all the same.
+        rest = memory._replace(boldness=boldness, direction=direction)
+        return Turn(knob, value, value, limit, rest)
+    after = round(value_at(knob, held), 4)
+    return Turn(
+        knob, value, after, limit, Memory(memory.anchor, after, boldness, direction)
+    )
+
+
+def place(knob: str, value: float) -> float:
+    """Where a value lies on the scale of its knob."""
+    return math.log2(max(value, 1e-3)) if WAYS[knob].is_factor else value
+
+
+def value_at(knob: str, place_: float) -> float:
+    """The value at a place of the knob's scale."""
+    return 2.0**place_ if WAYS[knob].is_factor else place_
+
+
+def knob_range(knob: str) -> tuple[float, float]:
+    """Lowest and highest place that a profile may hold."""
+    low, high = PLAYER_KNOBS[knob].low, PLAYER_KNOBS[knob].high
+    if knob == "vibrato_rate_hz":
+        low, high = 3.5, 9.0  # 0 would mean the learned one, and faster is a trill
+    assert low is not None
+    assert high is not None
+    return place(knob, low), place(knob, high)
+
+
+def with_values(
+    profile: profiles_pb2.PlayerProfile, values: Mapping[str, float]
+) -> profiles_pb2.PlayerProfile:
+    """A copy of a profile with some knobs at other values."""
+    changed = profiles_pb2.PlayerProfile()
+    changed.CopyFrom(profile)
+    for knob, value in values.items():
+        setattr(changed, knob, value)
+    return changed
+
+
+def remember(memories: Mapping[str, Memory]) -> dict[str, Any]:
+    """Memories as JSON has them."""
+    return {knob: memory._asdict() for knob, memory in memories.items()}
+
+
+def recall(written: Any) -> dict[str, Memory]:
+    """Reads what `remember` wrote; what is damaged is forgotten."""
+    memories = {}
+    for knob, fields in (written if isinstance(written, dict) else {}).items():
+        try:
+            memory = Memory(**{key: float(value) for key, value in fields.items()})
+        except (AttributeError, TypeError, ValueError):
+            continue
+        is_sound = all(map(math.isfinite, memory)) and 0 < memory.boldness <= 1
+        if knob in WAYS and is_sound:
+            memories[knob] = memory._replace(direction=int(memory.direction))
+    return memories
