@@ -233,14 +233,10 @@ def _swap(options, studio, voice_path) -> None:
 def _play_chords(
     options, studio, *, n_performances, n_notes, block_size, beside=None
 ) -> None:
-    late_before = studio.counter("amadeus_late_blocks_total")
-    cpu_before, began_s = studio.cpu_s(), time.monotonic()
-    players = asyncio.run(
+    players, n_late, cpu = asyncio.run(
         _gather(options, studio, n_performances, n_notes, block_size, beside)
     )
-    cpu = (studio.cpu_s() - cpu_before) / (time.monotonic() - began_s)
     n_blocks = sum(len(player.arrivals) for player in players)
-    n_late = studio.counter("amadeus_late_blocks_total") - late_before
     swapped = sum(player.changes for player in players)
     failed = sum(player.ended is None for player in players)
     print(
@@ -274,15 +270,19 @@ async def _gather(options, studio, n_performances, n_notes, block_size, beside):
         await asyncio.sleep(2.0)
         for player in players:
             player.arrivals.clear()
+        late_before = studio.counter("amadeus_late_blocks_total")
+        cpu_before, began_s = studio.cpu_s(), time.monotonic()
         await asyncio.gather(
             *(_hold_chords(player, n_notes, options.seconds) for player in players)
         )
+        cpu = (studio.cpu_s() - cpu_before) / (time.monotonic() - began_s)
+        n_late = studio.counter("amadeus_late_blocks_total") - late_before
         for player in players:
             player.send(None)
         await asyncio.gather(*listening, return_exceptions=True)
     if helper:
         helper.cancel()
-    return players
+    return players, n_late, cpu
 
 
 async def _hold_chords(player: _Player, n_notes: int, seconds: float) -> None:

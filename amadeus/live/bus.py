@@ -4,8 +4,8 @@ Every note is a stream of its own with its own frames, which begin at the very s
 for a common grid. Streams whose next frames are due go into one batch. What they sing is summed, gets the learned
 reverb, and is brought to the output rate.
 
-A bus does not sing itself. `play` is a generator that yields `Request`s and is sent what was sung, so that whoever
-drives it can put the requests of many performances into one batch.
+A bus neither says what is sung nor sings itself. `play` is a generator that yields `Question`s and `Request`s and is
+sent the answers, so that whoever drives it can put those of many performances into one.
 """
 
 from collections.abc import Generator, Hashable
@@ -83,14 +83,39 @@ class Sung(NamedTuple):
     state: np.ndarray
 
 
-Singing = Generator[Request, Sung, None]
+class Question(NamedTuple):
+    """Asks what streams are to sing.
+
+    Attributes:
+      source: Who knows; questions to the same one may be asked as one.
+      slots: Which streams. Shape [n_streams].
+      times_s: At which times. Shape [n_streams, n_frames].
+    """
+
+    source: "Source"
+    slots: np.ndarray
+    times_s: np.ndarray
 
 
-class Part(Protocol):
-    """Who says what the streams of a bus sing."""
+# What a performance asks for while it makes sound: frames, then what they sound like.
+Wish = Question | Request
+Answer = Frames | Sung
+
+
+class Source(Protocol):
+    """Who knows what streams sing."""
 
     def frames(self, slots: np.ndarray, times_s: np.ndarray) -> Frames:
         """Says what streams sing at `times_s` [n_streams, n_frames]."""
+        ...
+
+
+class Part(Protocol):
+    """What the streams of a bus sing."""
+
+    @property
+    def source(self) -> Source:
+        """Who knows."""
         ...
 
     def is_over(self, slot: int) -> bool:
@@ -177,7 +202,7 @@ class Bus:
 
     def play(
         self, n_samples: int, *, mix: float
-    ) -> Generator[Request, Sung, np.ndarray]:
+    ) -> Generator[Wish, Answer, np.ndarray]:
         """Makes the next samples.
 
         Args:
@@ -213,7 +238,7 @@ class Bus:
                 n_missing:
             ]
 
-    def _sing(self, until: int) -> Singing:
+    def _sing(self, until: int) -> Generator[Wish, Answer, None]:
         """Lets all streams sing at least as far as `until`, in samples of the bus."""
         while due := [s for s in self._streams if s.n_sung < until]:
             furthest = max(s.n_sung for s in due)
@@ -222,8 +247,11 @@ class Bus:
                 1, n_frames + 1
             )
             times_s = self.time_s(self.first_sample) + ends / self._voice_rate
-            frames = self.part.frames(np.array([s.slot for s in due]), times_s)
+            slots = np.array([s.slot for s in due])
+            frames = yield Question(self.part.source, slots, times_s)
+            assert isinstance(frames, Frames)
             sung = yield Request(self.singer, frames, np.stack([s.state for s in due]))
+            assert isinstance(sung, Sung)
             self._add(due, sung)
             self._close()
 

@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from amadeus.live.bus import Bus, Part, Request, Singer, Sung
+from amadeus.live.bus import Answer, Bus, Part, Singer, Wish
 
 PartT = TypeVar("PartT", bound=Part)
 
@@ -57,7 +57,7 @@ class Ensemble(Generic[PartT]):
 
     def play(
         self, n_samples: int, *, mix: float
-    ) -> Generator[Request, Sung, np.ndarray]:
+    ) -> Generator[Wish, Answer, np.ndarray]:
         """Makes the next samples; see `Bus.play`."""
         sound = np.zeros(n_samples, np.float32)
         for bus in self.buses:

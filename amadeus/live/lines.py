@@ -37,6 +37,11 @@ class Lines:
         self.n_missing = 0  # frames that were due and were not there
         self.has_ended = False
 
+    @property
+    def source(self) -> "Lines":
+        """Lines know themselves what is sung."""
+        return self
+
     def add(self, line: int, frames: Frames) -> None:
         """Gives a line its next frames. Shapes [n_frames]."""
         self._waiting.setdefault(line, deque()).append(frames)

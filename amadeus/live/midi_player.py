@@ -20,13 +20,14 @@ from amadeus.live.events import (
     NoteStarted,
 )
 from amadeus.live.note_stack import NoteStacks
-from amadeus.live.notes import CAPACITY, Notes
+from amadeus.live.notes import NoteBank, Notes
 from amadeus.live.notices import Notices
 from amadeus.live.receiver import Receiver
 from amadeus.personality.profiles import settle_player_profile
 from amadeus.play.style import settle_style
 from amadeus.v1 import perform_pb2, profiles_pb2
 
+MAX_DYING = 96  # notes that fall silent at one time
 RANGE_MARGIN = 2  # semitones beyond what was learned that need no warning
 
 _Kind = perform_pb2.PerformanceNotice
@@ -48,6 +49,7 @@ class MidiPlayer:
         singer: Singer,
         given: profiles_pb2.PlayerProfile,
         *,
+        bank: NoteBank,
         sample_rate: int,
         seed: int,
         notices: Notices,
@@ -58,12 +60,14 @@ class MidiPlayer:
         Args:
           singer: Who sings first.
           given: What the ama says; open fields are taken from the personality.
+          bank: Where notes live.
           sample_rate: Of the output, in Hz.
           seed: Of the small differences between notes.
           notices: Where to tell what the ama should know.
           on_leave: Told of a singer who is not needed any more.
         """
         self._given, self._seed, self._notices = given, seed, notices
+        self._bank = bank
         self._voices: list[_Voice] = []  # the oldest first
         self._warned: set[str] = set()
         self.n_notes = 0
@@ -203,7 +207,7 @@ class MidiPlayer:
             v for v in self._voices if v.slot in open_slots.get(id(v.bus), ())
         ]
         n_dying = sum(self._notes(v).is_cut(v.slot) for v in self._voices)
-        if n_dying >= CAPACITY - self.profile.voice_count:  # a flood within one frame
+        if n_dying >= MAX_DYING:  # a flood within one frame
             doomed = [v for v in self._voices if self._notes(v).is_cut(v.slot)]
             for voice in itertools.islice(doomed, n_dying // 2):
                 voice.bus.drop(voice.slot)
@@ -223,7 +227,7 @@ class MidiPlayer:
     def _make_notes(self, singer: Singer) -> Notes:
         style = settle_style(singer.personality.statistics, self.profile)
         max_hz = 0.49 * singer.spec.sample_rate
-        return Notes(style, self.profile, seed=self._seed, max_hz=max_hz)
+        return Notes(self._bank, style, self.profile, seed=self._seed, max_hz=max_hz)
 
     def _check_range(self, note: NoteStarted, notes: Notes) -> None:
         style = notes.style

@@ -15,11 +15,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from amadeus.errors import ConfigError
-from amadeus.live.bus import Request, Singer, Sung
+from amadeus.live.bus import Answer, Singer, Wish
 from amadeus.live.configuration import MAX_MIDI_BYTES
 from amadeus.live.ensemble import Ensemble
 from amadeus.live.line_player import LinePlayer, TransferPlayer
 from amadeus.live.midi_player import MidiPlayer
+from amadeus.live.notes import NoteBank
 from amadeus.live.notices import Notices
 from amadeus.v1 import perform_pb2, profiles_pb2
 
@@ -78,12 +79,14 @@ class Performance:
         singer: Singer,
         *,
         on_leave: Callable[[Singer], None],
+        bank: NoteBank | None = None,
     ) -> None:
         """Begins in silence.
 
         Args:
           configuration: Complete; see `configuration.complete`.
           singer: Who sings first.
+          bank: Where notes live; None: in one of its own.
           on_leave: Told of a singer who is not needed any more, from whichever thread makes sound.
 
         Raises:
@@ -91,7 +94,9 @@ class Performance:
         """
         self.configuration = configuration
         self.notices = Notices()
-        self._player = _make_player(configuration, singer, self.notices, on_leave)
+        self._player = _make_player(
+            configuration, singer, self.notices, bank or NoteBank(), on_leave
+        )
         self._events: list[tuple[int, int, bytes]] = []  # a heap of MIDI to come
         self._numbers = itertools.count()
         self._advanced_to = 0
@@ -187,7 +192,7 @@ class Performance:
         """Events or frames that wait: whoever sends more than enough is to be slowed down by it."""
         return len(self._events) + self._player.n_waiting()
 
-    def make(self, n_samples: int) -> Generator[Request, Sung, np.ndarray]:
+    def make(self, n_samples: int) -> Generator[Wish, Answer, np.ndarray]:
         """Makes the next samples; see `Bus.play`.
 
         Returns:
@@ -265,6 +270,7 @@ def _make_player(
     configuration: perform_pb2.PerformConfiguration,
     singer: Singer,
     notices: Notices,
+    bank: NoteBank,
     on_leave: Callable[[Singer], None],
 ) -> Player:
     given, rate = configuration.player_profile, configuration.sample_rate
@@ -283,6 +289,7 @@ def _make_player(
     return MidiPlayer(
         singer,
         given,
+        bank=bank,
         sample_rate=rate,
         seed=configuration.seed,
         notices=notices,

@@ -1,7 +1,8 @@
 """The loudness of one note over its life: opening, decay, sustain, release.
 
 Conventions: ages are seconds since the onset; levels are loudness in dB. `attacked`, `slurred`, `release`
-and `smooth_step` take numbers and arrays that go together alike, of one note over time or of many at once.
+and `smooth_step` take numbers and arrays that go together alike, of one note over time or of many at once; then the
+fields of the style may be arrays, too, for notes of many instruments.
 """
 
 import math
@@ -59,9 +60,11 @@ def attacked(
     duration_s: float = math.inf,
 ) -> np.ndarray:
     """Level of a note that rises to its peak from `depth_db` below; see `envelope`."""
-    attack_s = min(style.attack_s, duration_s * MAX_ATTACK_SHARE) * style.attack_scale
+    attack_s = np.minimum(style.attack_s, duration_s * MAX_ATTACK_SHARE)
     # The attack is learned as the way to 3 dB below the peak; (1 - x)^2 gets there before its end.
-    span_s = attack_s / (1 - np.sqrt(3 / np.maximum(depth_db, 6.0)))
+    span_s = (
+        attack_s * style.attack_scale / (1 - np.sqrt(3 / np.maximum(depth_db, 6.0)))
+    )
     rest = 1 - _way(ages_s, span_s)
     decayed = style.decay_depth_db * smooth_step(_way(ages_s - span_s, style.decay_s))
     sustained = _sustain(ages_s - span_s - style.decay_s, style)
@@ -93,7 +96,7 @@ def release(ages_s: np.ndarray | float, style: Style) -> np.ndarray:
 
 def _sustain(ages_s: np.ndarray | float, style: Style) -> np.ndarray:
     faded_db = style.sustain_slope_db_per_s * np.maximum(ages_s, 0.0)
-    return faded_db if style.is_struck else np.maximum(faded_db, -MAX_FADE_DB)
+    return np.where(style.is_struck, faded_db, np.maximum(faded_db, -MAX_FADE_DB))
 
 
 def _way(ages_s: np.ndarray | float, span_s: np.ndarray | float) -> np.ndarray:

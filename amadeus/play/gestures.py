@@ -90,8 +90,8 @@ def glide(
     ages_s: np.ndarray | float,
     from_midi: np.ndarray | float,
     to_midi: np.ndarray | float,
-    duration_s: float,
+    duration_s: np.ndarray | float,
 ) -> np.ndarray:
     """Pitch on its way from one note to the next, `ages_s` after it set out; there after `duration_s`."""
-    way = np.clip(ages_s / max(duration_s, 1e-9), 0.0, 1.0)
+    way = np.clip(ages_s / np.maximum(duration_s, 1e-9), 0.0, 1.0)
     return from_midi + (to_midi - from_midi) * smooth_step(way)

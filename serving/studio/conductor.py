@@ -1,8 +1,8 @@
 """Keeps time: lets all performances of a studio make their blocks, in one thread.
 
-Performances whose next blocks are due make them side by side, and frames for the same voice go into one batch, whoever
-asked for them. Those whose clock is the studio's come first; those whose clock is the client's, such as files, get the
-time that is left, in slices.
+Performances whose next blocks are due make them side by side: notes of all are asked together, and frames for the same
+voice go into one batch, whoever asked for them. Those whose clock is the studio's come first; those whose clock is the
+client's, such as files, get the time that is left, in slices.
 
 One thread, because the work is one stream of small steps: threads would wait for each other's Python more than they
 would gain. What a client sends is put into its seat's inbox by the event loop; what it gets is handed back to the loop
@@ -15,13 +15,13 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from amadeus.errors import AmadeusError, ConfigError
-from amadeus.live.bus import Request, Singer, Sung
+from amadeus.live.bus import Answer, Question, Request, Singer, Wish
 from amadeus.live.notes import Frames
 from amadeus.live.performance import Performance
 from amadeus.v1 import perform_pb2
@@ -32,7 +32,8 @@ MAX_WAITING = (
     4096  # events or frames of a performance, before its client is slowed down
 )
 MAX_UNREAD_S = 4.0  # of sound that a client has not taken
-RESTART_S = 1.0  # a performance that is later than this begins its clock anew
+# A performance that is later than so many blocks begins its clock anew: one gap is better than being late for long.
+RESTART_BLOCKS = 4
 LOOK_AROUND_S = 1.0  # between looks for new generations
 
 _SWITCH_INTERVAL_S = 0.0005  # of Python's threads: 5 ms by default, as long as a block
@@ -40,7 +41,7 @@ _Kind = perform_pb2.PerformanceNotice
 
 _log = logging.getLogger(__name__)
 
-Making = Generator[Request, Sung, np.ndarray]
+Making = Generator[Wish, Answer, np.ndarray]
 
 
 class Seat:
@@ -298,7 +299,7 @@ class Conductor:
             f"a block came {1000 * late_s:.1f} ms later than its time: choose larger blocks, fewer voices, or a studio "
             "with less to do.",
         )
-        if late_s > RESTART_S:
+        if late_s > RESTART_BLOCKS * seat.block_s:
             seat.due_s = (time.monotonic() // seat.block_s + 1) * seat.block_s
 
     def _try(self, seat: Seat, action: Callable[[Seat], None]) -> None:
@@ -351,18 +352,18 @@ class Conductor:
 def perform_together(
     work: Sequence[tuple[Seat, Making]],
 ) -> list[tuple[Seat, np.ndarray | Exception]]:
-    """Lets several performances make sound side by side, with one batch for each voice and number of frames.
+    """Lets several performances make sound side by side: what they ask of the same, for as many frames, is asked once.
 
     Returns:
       What each has made, or why it could not: nobody's fault is another's silence.
     """
     done: list[tuple[Seat, np.ndarray | Exception]] = []
-    waiting: list[tuple[Seat, Making, Request]] = []
+    waiting: list[_Waiting] = []
 
-    def advance(seat: Seat, making: Making, sung: Sung | None) -> None:
+    def advance(seat: Seat, making: Making, answer: Answer | None) -> None:
         try:
-            request = making.send(sung) if sung is not None else next(making)
-            waiting.append((seat, making, request))
+            wish = next(making) if answer is None else making.send(answer)
+            waiting.append(_Waiting(seat, making, wish))
         except StopIteration as end:
             done.append((seat, end.value))
         except Exception as error:
@@ -372,46 +373,64 @@ def perform_together(
         advance(seat, making, None)
     while waiting:
         asked, waiting = waiting, []
-        groups: dict[tuple[object, int], list[tuple[Seat, Making, Request]]] = {}
-        for entry in asked:
-            request = entry[2]
-            key = request.singer.identity, request.frames.f0_hz.shape[1]
-            groups.setdefault(key, []).append(entry)
-        for group in groups.values():
-            for (seat, making, _), sung in zip(group, _sing(group), strict=True):
-                if isinstance(sung, Exception):
+        for group in _group(asked):
+            answers = _answer_together([entry.wish for entry in group])
+            for (seat, making, _), answer in zip(group, answers, strict=True):
+                if isinstance(answer, Exception):
                     making.close()
-                    done.append((seat, sung))
+                    done.append((seat, answer))
                 else:
-                    advance(seat, making, sung)
+                    advance(seat, making, answer)
     return done
 
 
-def _sing(
-    group: Sequence[tuple[Seat, Making, Request]],
-) -> list[Sung | Exception]:
-    requests = [request for _, _, request in group]
-    if len(requests) == 1:
-        return [_sing_alone(requests[0])]
-    frames = Frames(
-        *(np.concatenate(c) for c in zip(*(r.frames for r in requests), strict=True))
-    )
-    state = np.concatenate([request.state for request in requests])
-    try:
-        sung = requests[0].singer.sing(frames, state)
-    except Exception:  # find out whose it is
-        return [_sing_alone(request) for request in requests]
-    ends = np.cumsum([len(request.state) for request in requests])[:-1]
-    return [
-        Sung(audio, after)
-        for audio, after in zip(
-            np.split(sung.audio, ends), np.split(sung.state, ends), strict=True
-        )
-    ]
+class _Waiting(NamedTuple):
+    """A performance that waits for an answer."""
+
+    seat: Seat
+    making: Making
+    wish: Wish
 
 
-def _sing_alone(request: Request) -> Sung | Exception:
+def _group(asked: Sequence[_Waiting]) -> Iterable[list[_Waiting]]:
+    """Puts together what may be asked as one."""
+    groups: dict[tuple[Hashable, int], list[_Waiting]] = {}
+    for entry in asked:
+        wish = entry.wish
+        if isinstance(wish, Question):
+            key: tuple[Hashable, int] = id(wish.source), wish.times_s.shape[1]
+        else:
+            key = wish.singer.identity, wish.frames.f0_hz.shape[1]
+        groups.setdefault(key, []).append(entry)
+    return groups.values()
+
+
+def _answer_together(wishes: Sequence[Wish]) -> list[Answer | Exception]:
+    if len(wishes) == 1:
+        return [_answer(wishes[0])]
+    rows = [wish[1] if isinstance(wish, Question) else wish.state for wish in wishes]
+    ends = np.cumsum([len(row) for row in rows])[:-1]
+    together = _answer(_join(wishes))
+    if isinstance(together, Exception):  # find out whose it is
+        return [_answer(wish) for wish in wishes]
+    parts = zip(*(np.split(curve, ends) for curve in together), strict=True)
+    return [type(together)(*part) for part in parts]
+
+
+def _join(wishes: Sequence[Any]) -> Wish:
+    first = wishes[0]
+    if isinstance(first, Question):
+        _, slots, times_s = zip(*wishes, strict=True)
+        return Question(first.source, np.concatenate(slots), np.concatenate(times_s))
+    curves = zip(*(wish.frames for wish in wishes), strict=True)
+    frames = Frames(*(np.concatenate(curve) for curve in curves))
+    return Request(first.singer, frames, np.concatenate([w.state for w in wishes]))
+
+
+def _answer(wish: Wish) -> Answer | Exception:
     try:
-        return request.singer.sing(request.frames, request.state)
+        if isinstance(wish, Question):
+            return wish.source.frames(wish.slots, wish.times_s)
+        return wish.singer.sing(wish.frames, wish.state)
     except Exception as error:
         return error

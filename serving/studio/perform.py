@@ -15,6 +15,7 @@ import grpc.aio
 
 from amadeus.live import configuration
 from amadeus.live.bus import Singer
+from amadeus.live.notes import NoteBank
 from amadeus.live.performance import Performance
 from amadeus.v1 import perform_pb2, personality_pb2
 from serving.studio.conductor import Conductor, Seat
@@ -59,6 +60,7 @@ class Performances:
         self._conductor = Conductor(
             newer=self._find_successor, release=_release, metrics=metrics
         )
+        self._bank = NoteBank()  # of the conductor's thread
         self._seats: set[Seat] = set()
         self._n_open = 0
         self._is_stopping = False
@@ -183,7 +185,7 @@ class Performances:
         answers: asyncio.Queue[list[Any]],
     ) -> Seat:
         full = configuration.complete(asked, voice_rate=singer.spec.sample_rate)
-        performance = Performance(full, singer, on_leave=_release)
+        performance = Performance(full, singer, bank=self._bank, on_leave=_release)
         loop = asyncio.get_running_loop()
 
         def deliver(messages: list[Any]) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from amadeus.audio import AudioSpec
-from amadeus.live.bus import Sung
+from amadeus.live.bus import Question, Sung
 from amadeus.v1 import personality_pb2
 
 FULL_DB = 0.0  # loudness of a sine of amplitude 0.5
@@ -45,11 +45,16 @@ class SineSinger:
 
 
 def drive(singing):
-    """Sings what a generator asks for, one request at a time, and returns what it returns."""
+    """Answers what a generator asks for, one thing at a time, and returns what it returns."""
     try:
-        request = next(singing)
+        wish = next(singing)
         while True:
-            sung = request.singer.sing(request.frames, request.state)
-            request = singing.send(sung)
+            wish = singing.send(answer(wish))
     except StopIteration as end:
         return end.value
+
+
+def answer(wish):
+    if isinstance(wish, Question):
+        return wish.source.frames(wish.slots, wish.times_s)
+    return wish.singer.sing(wish.frames, wish.state)
