@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 SAMPLE_RATE = 16_000
 STEPS = 150
+CLEAR = 0.1  # less in score is no difference to mark
+MAX_PAIRS = 8
 
 # What each ama would like, as knobs; it knows only how that sounds.
 PREFERENCES: dict[str, dict[str, float]] = {
@@ -224,8 +226,26 @@ def _autocorrelate(sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _mark(voice, ama: Ama, profile, rng: np.random.Generator, mistakes: float):
-    """Plays two takes and marks three parts of each."""
+    """Plays two takes, again while they are about as good as each other, and marks three parts of each."""
     from amadeus.feedback.evidence import Region
+
+    for _ in range(MAX_PAIRS):
+        takes, scores = _play_pair(voice, ama, profile, rng)
+        if abs(scores[0] - scores[1]) >= CLEAR:
+            break
+    better = int(np.argmax(scores))
+    if rng.random() < mistakes:
+        better = 1 - better
+    regions = [
+        Region(take, 2.4 * part, 2.4 * part + 2.3, take == better)
+        for take in range(2)
+        for part in range(3)
+    ]
+    return takes, regions
+
+
+def _play_pair(voice, ama: Ama, profile, rng: np.random.Generator):
+    """Two takes whose knobs are moved at random, either way, and what the ama thinks of them."""
     from amadeus.feedback.steps import place, value_at, with_values
     from amadeus.feedback.takes import listen_to
     from amadeus.play.perform import perform_score
@@ -249,15 +269,7 @@ def _mark(voice, ama: Ama, profile, rng: np.random.Generator, mistakes: float):
         )
         takes.append(listen_to(performance))
         scores.append(ama.judge(hear(performance.audio)))
-    better = int(np.argmax(scores))
-    if rng.random() < mistakes:
-        better = 1 - better
-    regions = [
-        Region(take, 2.4 * part, 2.4 * part + 2.3, take == better)
-        for take in range(2)
-        for part in range(3)
-    ]
-    return takes, regions
+    return takes, scores
 
 
 def teach_tiny_voice(path: Path) -> "Voice":

@@ -73,7 +73,9 @@ class Blocks(NamedTuple):
     end_s: np.ndarray
     values: dict[str, np.ndarray]
 
-    def __len__(self) -> int:
+    @property
+    def n_blocks(self) -> int:
+        """How many there are."""
         return len(self.start_s)
 
     def inside(self, start_s: float, end_s: float) -> np.ndarray:
@@ -137,9 +139,8 @@ def describe_frames(audio: np.ndarray, pitch: Pitch, *, spec: AudioSpec) -> Fram
         )
     roughness_db = np.where(known, _fit(_roughness(audio, spec), n_frames), np.nan)
     pitch_midi = np.where(known, hz_to_midi(pitch.f0_hz), np.nan)
-    return Frames(
-        np.asarray(loudness_db, np.float64), pitch_midi, *harmonic, roughness_db
-    )
+    level_db = np.asarray(loudness_db, np.float64)
+    return Frames._make([level_db, pitch_midi, *harmonic, roughness_db])
 
 
 def _describe_spectra(

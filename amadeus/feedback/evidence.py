@@ -157,7 +157,7 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
 
 def _groups(number: int, take: Blocks, regions: Sequence[Region]) -> np.ndarray:
     """The region of each note of a take, or a number below 0 that is the take's own."""
-    group = np.full(len(take), -1 - number)
+    group = np.full(take.n_blocks, -1 - number)
     for index, region in enumerate(regions):
         if region.take == number:
             group[take.inside(region.start_s, region.end_s)] = index
@@ -173,7 +173,8 @@ def _mark(values: np.ndarray, group: np.ndarray, regions: Sequence[Region]) -> _
     )
     is_good = np.array([r.is_good for r in regions], bool)
     if not len(region):
-        return _Marked(*(np.zeros(0) for _ in range(3)), np.zeros(0, bool))
+        nothing = np.zeros(0)
+        return _Marked(nothing, nothing, nothing, np.zeros(0, bool))
     return _Marked(values[chosen], region, share[region], is_good[region])
 
 

@@ -23,8 +23,16 @@ Outcome = Literal[
     "no knob",
     "deaf knob",
     "held",
+    "waits",
     "one-sided",
 ]
+
+
+_OF_LIMIT: dict[str, Outcome] = {
+    "reach": "held",
+    "range": "held",
+    "earlier": "waits",
+}
 
 
 class Finding(NamedTuple):
@@ -194,7 +202,7 @@ def _follow(
     if turned.after != turned.before:
         outcome: Outcome = "turned"
     else:
-        outcome = "held" if turned.limit in ("reach", "range") else "there"
+        outcome = _OF_LIMIT.get(turned.limit, "there")
     return Finding(trait, known, outcome, turned, sensitivity)
 
 

@@ -1,23 +1,29 @@
 """From a difference to a turn of a knob: bounded, wary of contradiction, and never far from where feedback began.
 
 A knob is turned toward the level of the good regions, as the voice itself was measured to answer, and not beyond:
-who marks the same again finds nothing left to change. Each turn is at most `stride`; when a turn goes back on the one
-before, this and the following are half as long, so that contradicting feedback comes to rest. All turns together
-stay within `reach` of where the knob stood before the first feedback (or where the ama set it since).
+who marks the same again finds nothing left to change. One session sees but one contrast, in which much differs that
+nobody meant; so a first turn goes half of the way, one that earlier feedback leans to all of it, and one that it leans
+against waits until the ama says so again. Each change of direction shortens all turns to come, so that contradicting
+feedback comes to rest. No turn is longer than `stride`, and all together stay within `reach` of where the knob stood
+before the first feedback (or where the ama set it since).
 """
 
 import math
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+
 from amadeus.personality.profiles import PLAYER_KNOBS
 from amadeus.v1 import profiles_pb2
 
-PULL = 0.8  # share of the way to the good that a turn goes
+PULL = 0.8  # share of the way to the good that a turn goes at most
+FIRST_SHARE = 0.5  # of it while nothing is known of before
+RECALL = 0.7  # what a leaning keeps from session to session
 LEAST_TURN = 0.02  # of a stride; less is not worth a generation
-CALMER, BOLDER = 0.5, 1.2
+CALMER, BOLDER = 0.7, 1.2
 
-Limit = Literal["", "stride", "reach", "range"]
+Limit = Literal["", "stride", "reach", "range", "earlier"]
 
 
 class Way(NamedTuple):
@@ -53,14 +59,14 @@ class Memory(NamedTuple):
     Attributes:
       anchor: Where it stood before the first.
       value: Where the last left it.
-      boldness: Share of a stride that is allowed, in (0, 1].
-      direction: Of the last turn: 1, -1, or 0.
+      leaning: Which way it went so far, from -1, always down, to 1, always up.
+      boldness: Share of a turn that is allowed, in (0, 1].
     """
 
     anchor: float
     value: float
+    leaning: float = 0.0
     boldness: float = 1.0
-    direction: int = 0
 
 
 class Turn(NamedTuple):
@@ -102,32 +108,44 @@ def turn(
     here = place(knob, value)
     if memory is None or not math.isclose(memory.value, value, abs_tol=1e-4):
         memory = Memory(anchor=value, value=value)
-    asked = PULL * wanted / sensitivity
-    direction = int(math.copysign(1, asked)) if asked else 0
-    boldness = memory.boldness
-    if direction and memory.direction:
-        changed = CALMER if direction != memory.direction else BOLDER
-        boldness = min(1.0, boldness * changed)
-    limit: Limit = ""
-    stride = way.stride * boldness
-    if abs(asked) > stride:
-        asked, limit = math.copysign(stride, asked), "stride"
+    wish = wanted / sensitivity
+    direction = float(np.sign(wish))
+    memory = _learn(memory, direction)
+    asked = PULL * _allowance(memory, direction) * memory.boldness * wish
+    limit: Limit = "earlier" if wish and not asked else ""
+    if abs(asked) > way.stride:
+        asked, limit = math.copysign(way.stride, asked), "stride"
     anchor = place(knob, memory.anchor)
-    there = min(max(here + asked, anchor - way.reach), anchor + way.reach)
+    there = _clip(here + asked, anchor - way.reach, anchor + way.reach)
     if abs(there - here - asked) > 1e-9:
         limit = "reach"
-    low, high = knob_range(knob)
-    held = min(max(there, low), high)
+    held = _clip(there, *knob_range(knob))
     if abs(held - there) > 1e-9:
         limit = "range"
     if abs(held - here) < LEAST_TURN * way.stride or (held - here) * asked < 0:
-        # Even a turn that is not worth it was asked for: contradiction calms all the same.
-        rest = memory._replace(boldness=boldness, direction=direction)
-        return Turn(knob, value, value, limit, rest)
+        return Turn(knob, value, value, limit, memory._replace(value=value))
     after = round(value_at(knob, held), 4)
-    return Turn(
-        knob, value, after, limit, Memory(memory.anchor, after, boldness, direction)
+    return Turn(knob, value, after, limit, memory._replace(value=after))
+
+
+def _learn(memory: Memory, direction: float) -> Memory:
+    """What is remembered once this session was heard."""
+    against = memory.leaning * direction
+    change = CALMER if against < 0 else BOLDER if against > 0 else 1.0
+    return memory._replace(
+        leaning=RECALL * memory.leaning + (1 - RECALL) * direction,
+        boldness=min(1.0, memory.boldness * change),
     )
+
+
+def _allowance(memory: Memory, direction: float) -> float:
+    """Share of a turn: by what was said before this session, which is in the leaning already."""
+    before = (memory.leaning - (1 - RECALL) * direction) / RECALL
+    return _clip(FIRST_SHARE + before * direction / (1 - FIRST_SHARE), 0.0, 1.0)
+
+
+def _clip(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)
 
 
 def place(knob: str, value: float) -> float:
@@ -171,10 +189,15 @@ def recall(written: Any) -> dict[str, Memory]:
     memories = {}
     for knob, fields in (written if isinstance(written, dict) else {}).items():
         try:
-            memory = Memory(**{key: float(value) for key, value in fields.items()})
-        except (AttributeError, TypeError, ValueError):
+            values = [float(fields[key]) for key in Memory._fields]
+        except (KeyError, TypeError, ValueError, OverflowError):
             continue
-        is_sound = all(map(math.isfinite, memory)) and 0 < memory.boldness <= 1
+        memory = Memory._make(values)
+        is_sound = (
+            all(map(math.isfinite, values))
+            and 0 < memory.boldness <= 1
+            and abs(memory.leaning) <= 1
+        )
         if knob in WAYS and is_sound:
-            memories[knob] = memory._replace(direction=int(memory.direction))
+            memories[knob] = memory
     return memories

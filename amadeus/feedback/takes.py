@@ -1,6 +1,7 @@
 """A take that is judged: its sound, its notes, and what is known of how it was played."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -114,7 +115,7 @@ def listen_to(performance: Performance, name: str = "") -> Take:
 
 
 def pitch_of_lines(
-    lines: tuple[Controls, ...] | list[Controls],
+    lines: Sequence[Controls],
     clock: AudioSpec,
     n_frames: int,
     spec: AudioSpec,

@@ -63,6 +63,8 @@ def say_consequence(finding: Finding) -> str:
     if finding.outcome == "held" and turn is not None:
         where = _LIMITS[turn.limit].removeprefix(", ")
         return f"{turn.knob} stays at {say_value(turn.knob, turn.before)}, {where}"
+    if finding.outcome == "waits" and turn is not None:
+        return f"earlier feedback said otherwise; {turn.knob} is turned when it is said again"
     if finding.outcome == "deaf knob":
         return "the knob for it does nothing to this voice; nothing is turned"
     if finding.outcome == "one-sided":
