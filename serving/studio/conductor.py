@@ -27,7 +27,9 @@ from amadeus.live.performance import Performance
 from amadeus.v1 import perform_pb2
 from serving.studio.metrics import Metrics
 
-SLICE_SAMPLES = 4096  # of a performance whose clock is the client's, at a time
+# Of performances whose clock is the client's, at a time; more where nobody waits for a small block.
+SLICE_SAMPLES, LONG_SLICE_SAMPLES = 4096, 16_384
+PATIENT_BLOCK = 2048  # samples: nobody plays live with blocks of this size
 MAX_WAITING = (
     4096  # events or frames of a performance, before its client is slowed down
 )
@@ -101,13 +103,17 @@ class Seat:
             else:
                 self.performance.obey(request)
 
-    def n_to_make(self) -> int:
-        """Samples to make in this round, by what the client has sent and taken."""
+    @property
+    def is_patient(self) -> bool:
+        """Whether nobody listens while it is made."""
+        return not self.is_paced and self.block_size >= PATIENT_BLOCK
+
+    def n_to_make(self, n_slice: int) -> int:
+        """Samples to make in this round, at most about `n_slice`, by what the client has sent and taken."""
         if self._is_over or self._n_unread > MAX_UNREAD_S * self.rate:
             return 0
         n_blocks = self.performance.n_ready() // self.block_size
-        n_slice = max(1, SLICE_SAMPLES // self.block_size)
-        return min(n_blocks, n_slice) * self.block_size
+        return min(n_blocks, max(1, n_slice // self.block_size)) * self.block_size
 
     def check_reading(self) -> None:
         """Makes sure that a client that cannot be slowed down reads.
@@ -252,11 +258,12 @@ class Conductor:
         if paced:
             self._make([(seat, seat.block_size) for seat in paced])
             return True
-        free = [(s, s.n_to_make()) for s in seats if not s.is_paced and not s.is_over]
+        n_slice = _slice(seats)
+        free = [
+            (s, s.n_to_make(n_slice)) for s in seats if not (s.is_paced or s.is_over)
+        ]
         free = [(seat, n_samples) for seat, n_samples in free if n_samples]
         if free:
-            if any(seat.is_paced for seat in seats):  # do not keep them waiting
-                free = [(seat, seat.block_size) for seat, _ in free]
             self._make(free)
         return bool(free)
 
@@ -347,6 +354,15 @@ class Conductor:
                     continue
                 if singer is not None:
                     self._successors[seat] = singer
+
+
+def _slice(seats: Sequence[Seat]) -> int:
+    """How much to make at a time of what is not due, so that nobody who plays waits for it."""
+    if any(seat.is_paced for seat in seats):
+        return 1  # a block
+    if all(seat.is_patient for seat in seats):
+        return LONG_SLICE_SAMPLES
+    return SLICE_SAMPLES
 
 
 def perform_together(
