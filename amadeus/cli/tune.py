@@ -156,7 +156,7 @@ def _tune_player(home: Home, deu: Deu, plan: "Plan") -> None:
     from amadeus.cli.practice import new_practice_id
     from amadeus.tuning.player import tune_player
 
-    tuned = tune_player(home, deu, plan, practice=new_practice_id())
+    tuned = tune_player(home, deu, plan, name_practice=new_practice_id)
     who = tuned.personality
     if tuned.is_new:
         network = f"the network of generation {plan.parent.generation}, tuned"

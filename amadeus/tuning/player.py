@@ -1,6 +1,7 @@
 """Knobs of the player turned: a new generation with the same network, at once."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +33,9 @@ class Tuned(NamedTuple):
     same_as: int
 
 
-def tune_player(home: Home, deu: Deu, plan: Plan, *, practice: str) -> Tuned:
+def tune_player(
+    home: Home, deu: Deu, plan: Plan, *, name_practice: Callable[[], str]
+) -> Tuned:
     """Makes the generation that a plan describes and lets it play; nothing is changed where it cannot.
 
     The caller holds the deu's lock.
@@ -41,7 +44,7 @@ def tune_player(home: Home, deu: Deu, plan: Plan, *, practice: str) -> Tuned:
       home: Where everything is kept.
       deu: Who is tuned.
       plan: Of changes of the player only, at least one.
-      practice: Name of the session.
+      name_practice: Names the session; asked only if there is something to make.
 
     Raises:
       VoiceError: The parent is damaged.
@@ -55,6 +58,7 @@ def tune_player(home: Home, deu: Deu, plan: Plan, *, practice: str) -> Tuned:
         path = deu.voice_path(found.generation)
         return Tuned(found, path, False, 0)
     same_as = _find(deu, digest)
+    practice = name_practice()
     practice_path = request.write_tuning(deu, practice, _request(deu, plan))
     journal = Journal(practice_path / JOURNAL_NAME)
     try:

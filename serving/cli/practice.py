@@ -21,6 +21,7 @@ from amadeus.cli.status import (
 from amadeus.cli.summary import say_result
 from amadeus.home import Home
 from amadeus.report.session import Session
+from amadeus.tuning.wish import Wish
 from amadeus.v1.practice_pb2 import PracticeEvent
 from amadeus.v1.profiles_pb2 import LearnerProfile
 from amadeus.v1.session_pb2 import PracticeConfiguration, PracticeSession
@@ -59,6 +60,17 @@ def imitate(
     chosen = session_id or client.new_session_id(deu_name)
     configuration = client.configure(chosen, deu_name, profile, recordings)
     return _follow(home, address, configuration, recordings)
+
+
+def tune(home: Home, address: Address, deu_name: str, wish: Wish) -> int:
+    """Has a studio turn knobs of one of its deus, follows it and brings the voice home; returns the exit status.
+
+    Raises:
+      StudioError: The studio cannot be reached, or refused.
+    """
+    session_id = client.new_session_id(deu_name)
+    configuration = client.configure_tuning(session_id, deu_name, wish)
+    return _follow(home, address, configuration, [])
 
 
 def attach(home: Home, address: Address, session_id: str) -> int:
@@ -277,6 +289,8 @@ def _bring_home(
         from amadeus.personality.holding import hold  # TensorFlow, ML Metadata
 
         held = hold(home, bundle, session.deu)
+    if held.already_held:  # tuned back there: it plays here again, too
+        home.deu(held.personality.deu).point_to(held.personality.generation)
     how = "was held here already, as" if held.already_held else "is held here, as"
     return [
         f"the voice {how} generation {held.personality.generation} of {held.personality.deu}",

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 import grpc
 
 from amadeus.errors import AmadeusError, RecordingError, StudioError
+from amadeus.tuning.wish import Wish
 from amadeus.v1 import profiles_pb2, session_pb2, studio_pb2
 from amadeus.v1.practice_pb2 import PracticeEvent
 from amadeus.v1.session_pb2 import PracticeSession
@@ -95,6 +96,22 @@ def configure(
         deu=deu,
         learner_profile=profile,
         recordings=[recording.info for recording in recordings],
+        send_personality=True,
+    )
+
+
+def configure_tuning(
+    session_id: str, deu: str, wish: Wish
+) -> session_pb2.PracticeConfiguration:
+    """Says which knobs to turn."""
+    return session_pb2.PracticeConfiguration(
+        session_id=session_id,
+        deu=deu,
+        tuning=session_pb2.TuningConfiguration(
+            player_profile=wish.player,
+            learner_profile=wish.learner,
+            default_knobs=sorted(wish.defaults),
+        ),
         send_personality=True,
     )
 

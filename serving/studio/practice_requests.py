@@ -12,6 +12,7 @@ from amadeus.errors import NotHeldError
 from amadeus.home import Home
 from amadeus.personality.profiles import complete_learner_profile
 from amadeus.v1 import profiles_pb2, session_pb2
+from serving.studio import tunings
 from serving.studio.practice_limits import PracticeLimits
 from serving.studio.recordings import RecordingStore, check_recordings
 from serving.studio.sessions import SESSION_ID_PATTERN, Session, State, new_session_id
@@ -55,7 +56,10 @@ def complete(
     Raises:
       StatusError: Something is missing, or beyond a limit.
       ConfigError: The deu's name or the learner profile cannot work.
+      AmadeusError: A tuning cannot be; see `tunings.check`.
     """
+    if tunings.is_tuning(asked):
+        return _complete_tuning(asked, home, limits)
     if not asked.deu and not asked.recordings:
         if asked.session_id:
             raise not_held(asked.session_id)
@@ -75,6 +79,20 @@ def complete(
     )
 
 
+def _complete_tuning(
+    asked: session_pb2.PracticeConfiguration, home: Home, limits: PracticeLimits
+) -> session_pb2.PracticeConfiguration:
+    plan, recordings = tunings.check(asked, home)
+    if plan.learns:
+        _check_effort(plan.learner_profile, limits)
+    return session_pb2.PracticeConfiguration(
+        session_id=asked.session_id or new_session_id(),
+        deu=asked.deu,
+        recordings=recordings,
+        tuning=asked.tuning,
+    )
+
+
 def check_same(
     known: Session, asked: session_pb2.PracticeConfiguration, limits: PracticeLimits
 ) -> None:
@@ -88,6 +106,8 @@ def check_same(
     others = []
     if asked.deu and asked.deu != held.deu:
         others.append(f"is of deu {held.deu!r}")
+    if tunings.is_tuning(asked) and asked.tuning != held.tuning:
+        others.append("turns other knobs")
     if asked.HasField("learner_profile"):
         profile = complete_learner_profile(asked.learner_profile)
         others += _differences(profile, held.learner_profile)

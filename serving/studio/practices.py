@@ -159,6 +159,8 @@ class Practices:
         with self._attached():
             configuration = await _read_configuration(requests)
             session = await self._in_thread(self._open, configuration)
+            if session.state is State.QUEUED:
+                self._is_due.set()
             _log.info("session %s: a client attaches", session.session_id)
             async with contextlib.aclosing(
                 self._follow(session.session_id, requests)
@@ -278,7 +280,8 @@ class Practices:
                 recordings=self._recordings,
                 limits=self._limits,
             )
-            return self._store.create(complete)
+            session = self._store.create(complete)
+            return self._schedule.admit(session)
 
     def _known(self, asked: session_pb2.PracticeConfiguration) -> Session | None:
         known = self._store.find(asked.session_id)
@@ -346,6 +349,7 @@ class Practices:
 
     def _write_bundle(self, session_id: str, file: BinaryIO) -> bool:
         """Writes who plays at the end of a session; says whether there is somebody."""
+        from amadeus.lineage.travel import pedigree_or_none  # loads ML Metadata
         from amadeus.personality.bundle import write_bundle  # heavy
 
         session = self._find(session_id)
@@ -353,7 +357,8 @@ class Practices:
             return False
         try:
             deu = self._home.deu(session.configuration.deu)
-            write_bundle(deu.voice_path(session.standing.generation), file)
+            path = deu.voice_path(session.standing.generation)
+            write_bundle(path, file, lineage=pedigree_or_none(path))
         except AmadeusError as error:  # removed or damaged since
             text = name_recordings(str(error), session, self._home)
             raise StatusError(grpc.StatusCode.FAILED_PRECONDITION, text) from error

@@ -1,7 +1,8 @@
 """Whose turn it is: listens to what was sent, starts practices in order, looks after workers, and cleans up.
 
 Sessions practise in the order in which their recordings were complete and found fit. One whose deu is in a practice
-already, here or by hand, is passed until that is over. All of it is decided from files, under one lock, so that
+already, here or by hand, is passed until that is over. Knobs of the player need no worker and wait for none: they are
+turned as soon as their deu is free. All of it is decided from files, under one lock, so that
 studios which share a home share one queue.
 """
 
@@ -14,12 +15,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from amadeus.cli.practice import check_space, write_request
+from amadeus.cli.practice import check_space, new_practice_id, write_request
 from amadeus.errors import AmadeusError, HomeError, NotHeldError
 from amadeus.home import Deu, Home
 from amadeus.journal import JOURNAL_NAME
 from amadeus.report.session import LOG_NAME
-from serving.studio import workers
+from serving.studio import tunings, workers
 from serving.studio.audition import JUDGEMENT_NAME
 from serving.studio.outcomes import Outcomes, last_word
 from serving.studio.practice_limits import PracticeLimits
@@ -32,6 +33,8 @@ KILLED_S = 5.0  # for a worker that was killed to be gone
 SCRATCH_S = (
     3600.0  # a folder that was being made or removed is left over after this time
 )
+
+TUNING_FAULT = "the studio met a fault of its own, and the deu is as it was: ask who runs it to look into its log."
 
 Command = Callable[[Path], Sequence[str]]
 
@@ -96,6 +99,15 @@ class Schedule:
             if time.monotonic() - self._cleaned_at > self._clean_period_s():
                 self._clean()
             self.positions = queue_positions(self.store.all())
+
+    def admit(self, session: Session) -> Session:
+        """Lets a session that waits for no recordings take its place in the queue; the caller holds the lock on all."""
+        if session.state is not State.UPLOADING or not tunings.is_tuning(
+            session.configuration
+        ):
+            return session
+        queued_ns = time.time_ns()
+        return self.store.change(session, state=State.QUEUED, queued_ns=queued_ns)
 
     def cancel(self, session_id: str) -> Session | None:
         """Ends a session, or has its worker asked to stop; None where there is no session of this id."""
@@ -208,6 +220,7 @@ class Schedule:
         if any(session.state is State.LISTENING for session in sessions):
             return
         for session in sessions:
+            session = self.admit(session)  # one that was made by a studio that died
             if session.state is State.UPLOADING and self.recordings.is_whole(session):
                 with _others_go_on(session):
                     command = self._listen_command(session.path)
@@ -222,12 +235,47 @@ class Schedule:
         running = [s for s in sessions if s.state is State.RUNNING]
         n_running, busy = len(running), {s.configuration.deu for s in running}
         for session in in_order(sessions):
-            if n_running >= self._limits.running:
-                return
             if session.configuration.deu not in busy:
                 with _others_go_on(session):
-                    n_running += self._try_practice(session)
+                    if self._try_turn(session):
+                        continue
+                    if n_running < self._limits.running:
+                        n_running += self._try_practice(session)
             busy.add(session.configuration.deu)  # those behind it wait even if it does
+
+    def _try_turn(self, session: Session) -> bool:
+        """Turns knobs of the player, here and now; says whether the session is over by that."""
+        if not tunings.is_tuning(session.configuration):
+            return False
+        with contextlib.ExitStack() as held:
+            try:
+                deu = self._home.deu(session.configuration.deu)
+                if tunings.needs_worker(session, deu, self._home) or _is_busy(deu):
+                    return False
+                held.enter_context(deu.locked())
+                generation = tunings.turn(
+                    session, deu, self._home, lambda: self._name_practice(session)
+                )
+            except AmadeusError as error:
+                self._outcomes.fail(self._now(session), str(error))
+            except Exception:  # once is enough: it would be the same again
+                _log.exception("session %s cannot be tuned", session.session_id)
+                self._outcomes.fail(self._now(session), TUNING_FAULT)
+            else:
+                over = {"state": State.SUCCEEDED, "generation": generation}
+                self.store.change(self._now(session), **over)
+        return True
+
+    def _name_practice(self, session: Session) -> str:
+        """Names one more practice of a session, and notes it down before it is there."""
+        practice = new_practice_id()
+        practices = (*session.standing.practices, practice)
+        self.store.change(session, practices=practices)
+        return practice
+
+    def _now(self, session: Session) -> Session:
+        """Reads a session again, with the practice that was named since."""
+        return self.store.find(session.session_id) or session
 
     def _try_practice(self, session: Session) -> bool:
         try:
@@ -259,11 +307,14 @@ class Schedule:
 
     def _write_request(self, session: Session, deu: Deu) -> Path:
         configuration = session.configuration
+        beam_args = [f"--direct_num_workers={self._limits.threads}"]
+        if tunings.is_tuning(configuration):
+            return tunings.write_request(session, deu, self._home, beam_args)
         return write_request(
             deu,
             self.recordings.lay_out(session),
             configuration.learner_profile,
-            [f"--direct_num_workers={self._limits.threads}"],
+            beam_args,
             names=[info.name for info in configuration.recordings],
         )
 

@@ -30,6 +30,6 @@ def tune(home, deu):
     def turn(*settings):
         plan = make_plan(deu, read_wish(settings, []))
         assert not plan.learns
-        return tune_player(home, deu, plan, practice=f"p{next(count)}")
+        return tune_player(home, deu, plan, name_practice=lambda: f"p{next(count)}")
 
     return turn

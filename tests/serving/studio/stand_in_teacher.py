@@ -23,7 +23,9 @@ FINISH, REFUSE, DIE, DEAF, CRASH_ONCE = range(5)
 
 def main(path):
     request = json_format.Parse(
-        (path / "request.json").read_text(), practice_pb2.ImitationRequest()
+        (path / "request.json").read_text(),
+        practice_pb2.ImitationRequest(),
+        ignore_unknown_fields=True,  # those of a tuning
     )
     home = Home(path.parents[3])
     deu = home.deu(request.deu)
