@@ -196,6 +196,7 @@ class Conductor:
         self._seats: list[Seat] = []
         self._successors: dict[Seat, Singer] = {}
         self._changed = threading.Condition()
+        self._has_news = False  # since the last round began
         self._is_running = False
         self._threads: list[threading.Thread] = []
 
@@ -225,11 +226,12 @@ class Conductor:
         seat.due_s = (time.monotonic() // seat.block_s + 1) * seat.block_s
         with self._changed:
             self._seats.append(seat)
-            self._changed.notify_all()
+        self.wake()
 
     def wake(self) -> None:
         """Says that something has come for a performance that does not wait for a time."""
         with self._changed:
+            self._has_news = True
             self._changed.notify_all()
 
     def leave(self, seat: Seat) -> None:
@@ -242,6 +244,7 @@ class Conductor:
             with self._changed:
                 if not self._is_running:
                     break
+                self._has_news = False
                 seats = list(self._seats)
             self._sweep(seats)
             if not self._play_round(seats):
@@ -333,8 +336,8 @@ class Conductor:
         due_s = [s.due_s for s in seats if s.is_paced and not s.is_over]
         timeout_s = min(due_s, default=float("inf")) - time.monotonic()
         with self._changed:
-            if self._is_running and timeout_s > 0 and seats == self._seats:
-                self._changed.wait(min(timeout_s, 0.05 if seats else 3600.0))
+            if self._is_running and timeout_s > 0 and not self._has_news:
+                self._changed.wait(min(timeout_s, LOOK_AROUND_S))
 
     def _look_around(self) -> None:
         """Looks for new generations, and loads them before they take over."""
