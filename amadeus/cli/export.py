@@ -134,9 +134,10 @@ def _check_folder(path: Path) -> Path:
 
 
 def _export_deu(voice_path: Path, path: Path, _: int | None) -> None:
+    from amadeus.lineage.travel import pedigree_or_none
     from amadeus.personality import bundle
 
-    bundle.write_bundle(voice_path, path)
+    bundle.write_bundle(voice_path, path, lineage=pedigree_or_none(voice_path))
 
 
 def _export_ddsp_vst(voice_path: Path, path: Path, _: int | None) -> None:

@@ -8,7 +8,7 @@ generation of its own. Many artifacts are read by few calls, whatever their numb
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import ml_metadata
 from ml_metadata.errors import NotFoundError
@@ -64,6 +64,7 @@ def generations_of(home: Home, deu: Deu) -> list[GenerationRecord]:
         links = _links(store, personalities)
         kinds = _kinds(store)
         numbers = {p.id: _generation(p) for p in personalities}
+        chosen.pop(0, None)  # ancestors elsewhere
         return [
             _record(artifact, links, kinds, numbers)
             for _, artifact in sorted(chosen.items())
@@ -271,7 +272,7 @@ def _record(
         generation=_generation(personality),
         digest=str(values.get("digest", "")),
         parent_digest=str(values.get("parent_digest", "")),
-        parent_generation=numbers.get(parent) if parent is not None else None,
+        parent_generation=(numbers.get(parent) or None) if parent is not None else None,
         practice=str(values.get("practice", "")),
         created_ms=personality.create_time_since_epoch,
         voice_path=Path(personality.uri),
@@ -283,7 +284,24 @@ def _record(
             if name.startswith(METRIC_PREFIX)
         },
         is_imported=is_imported,
+        **_birth(values),
+        n_elsewhere=_count_elsewhere(personality.id, links, numbers),
     )
+
+
+def _birth(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Reads what an imported personality was where it was made."""
+    names = ("born_deu", "born_generation", "born_kind", "born_ms", "n_older")
+    return {name: values[name] for name in names if name in values}
+
+
+def _count_elsewhere(
+    artifact_id: int, links: _Links, numbers: Mapping[int, int]
+) -> int:
+    count, parent = 0, links.parents.get(artifact_id)
+    while parent is not None and not numbers.get(parent, 1):
+        count, parent = count + 1, links.parents.get(parent)
+    return count
 
 
 def _generation(personality: _Artifact) -> int:

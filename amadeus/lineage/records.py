@@ -51,7 +51,7 @@ class GenerationRecord:
     """A generation and where it came from.
 
     Attributes:
-      generation: Its number, from 1.
+      generation: Its number, from 1; 0 for an ancestor that is known by name only, because it was never held here.
       digest: Digest of the personality.
       parent_digest: Digest of the personality it grew from; empty for one that grew from nothing.
       parent_generation: Number of its parent by input event; None without one.
@@ -64,6 +64,9 @@ class GenerationRecord:
       takes: What it learned from; read only where asked for.
       executions: The run that recorded it, in order; read only where asked for.
       is_imported: Whether it was made elsewhere; then `created_ms` is when it came.
+      born_deu, born_generation, born_kind, born_ms: Who and what it was where it was made, if elsewhere and told.
+      n_older: Ancestors elsewhere that were too many to travel.
+      n_elsewhere: Ancestors that were never held here, before the first that was.
     """
 
     generation: int
@@ -79,3 +82,9 @@ class GenerationRecord:
     takes: tuple[TakeRecord, ...] = ()
     executions: tuple[ExecutionRecord, ...] = ()
     is_imported: bool = False
+    born_deu: str = ""
+    born_generation: int = 0
+    born_kind: str = ""
+    born_ms: int = 0
+    n_older: int = 0
+    n_elsewhere: int = 0

@@ -52,7 +52,7 @@ def render_generation(deu: Deu, ancestry: list[GenerationRecord]) -> str:
     """
     record = ancestry[0]
     lines = list(_lines(record, record.generation == deu.current_generation()))
-    numbers = [str(r.generation) for r in ancestry[1 : MAX_ANCESTORS + 1]]
+    numbers = [_name(r) for r in ancestry[1 : MAX_ANCESTORS + 1]]
     if numbers:
         more = len(ancestry) - 1 - len(numbers)
         lines.append(
@@ -75,6 +75,12 @@ def render_generation(deu: Deu, ancestry: list[GenerationRecord]) -> str:
             f"{personality.trained_step_count} steps, seed {personality.learner_profile.seed}"
         )
     return "\n".join(lines)
+
+
+def _name(record: GenerationRecord) -> str:
+    if record.generation:
+        return str(record.generation)
+    return f"{record.born_deu} {record.born_generation} elsewhere ({_short(record.digest)})"
 
 
 def _files(deu: Deu, record: GenerationRecord) -> str:
@@ -114,7 +120,11 @@ _VERBS = {"imitation": "born", "tuning": "tuned", "feedback": "shaped"}
 def _birth(record: GenerationRecord) -> str:
     moment, practice = _moment(record.created_ms), tame(record.practice) or "unknown"
     if record.is_imported:
-        return f"  imported      {moment}, born elsewhere in practice {practice}"
+        whom = (
+            f" as {record.born_deu} {record.born_generation}" if record.born_deu else ""
+        )
+        when = f" at {_moment(record.born_ms)}" if record.born_ms else ""
+        return f"  imported      {moment}, born elsewhere{whom}{when} in practice {practice}"
     verb = _VERBS.get(record.kind, "born")
     return f"  {verb:<13} {moment} in practice {practice}"
 

@@ -124,6 +124,9 @@ def _words(record: GenerationRecord, standing: Standing) -> Iterator[str]:
     yield short(record.digest)
     yield moment(record.created_ms)
     yield _KIND_WORDS[record.kind]
+    if record.n_elsewhere:
+        noun = "ancestor" if record.n_elsewhere == 1 else "ancestors"
+        yield f"{record.n_elsewhere} {noun} elsewhere"
     metrics = sorted_metrics(record.metrics)
     if metrics:
         name = metrics[0]

@@ -2,15 +2,16 @@
 
 import contextlib
 import math
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import ml_metadata
 from ml_metadata.errors import AlreadyExistsError, NotFoundError
 from ml_metadata.proto import metadata_store_pb2
 
-from amadeus.errors import HomeError
+from amadeus.errors import BundleError, HomeError
 from amadeus.home import Deu, Home
-from amadeus.lineage.read import PARENT_KEY
 from amadeus.lineage.store import (
     IMPORTED_PROPERTY,
     METRIC_PREFIX,
@@ -21,10 +22,13 @@ from amadeus.lineage.store import (
     persist,
     worded,
 )
+from amadeus.lineage.travel import takes_json
+from amadeus.personality.pedigree import Entry, Pedigree, find_pedigree
 from amadeus.v1 import personality_pb2
 
 DEU_CONTEXT_TYPE = "amadeus.Deu"
 IMPORT_TYPE = "amadeus.Import"
+EXAMPLES_TYPE = "Examples"
 
 _Event = metadata_store_pb2.Event
 
@@ -93,30 +97,175 @@ def _record(
 ) -> None:
     home.path.mkdir(parents=True, exist_ok=True)
     store = open_store(home, mode=Mode.READWRITE_OPENCREATE)
-    if any(a.uri == str(voice_path) for a in find_personalities(store, deu)):
+    known = find_personalities(store, deu)
+    if any(
+        a.uri == str(voice_path) and _digest(a) == personality.digest for a in known
+    ):
         return
     artifact = _artifact(store, personality, voice_path, mlmd_uuid)
-    artifact.name = f"{deu.name}@{personality.generation} of {deu.created_at}"
-    pairs = [(artifact, _Event(type=_Event.OUTPUT))]
-    for known in reversed(find_personalities(store, deu)):
-        digest = known.custom_properties["digest"].string_value
-        if personality.parent_digest and digest == personality.parent_digest:
-            pairs.append((known, _parent_event()))
+    artifact.name = _unique_name(deu, f"{personality.generation}/{personality.digest}")
+    pedigree = _pedigree(voice_path, personality)
+    chain: list[_Arrival] = [_Arrival(artifact, personality.parent_digest, None)]
+    if pedigree is not None:
+        chain = list(_arrivals(store, deu, artifact, pedigree))
+    by_digest = {_digest(a): a for a in sorted(known, key=_is_held)}
+    graph = _Graph(store, deu)
+    for arrival, following in zip(chain, [*chain[1:], None], strict=True):
+        parent = by_digest.get(arrival.parent_digest)
+        if parent is not None:  # known here, and all before it
+            graph.add(arrival, parent)
             break
-    execution = metadata_store_pb2.Execution(
-        type_id=store.put_execution_type(
-            metadata_store_pb2.ExecutionType(name=IMPORT_TYPE)
-        ),
-        last_known_state=metadata_store_pb2.Execution.COMPLETE,
-    )
-    context = store.get_contexts_by_id([_context(store, deu.name)])
+        graph.add(arrival, following.artifact if following else None)
     with contextlib.suppress(AlreadyExistsError):  # another process was quicker
-        store.put_execution(execution, pairs, context)
+        graph.put()
 
 
-def _parent_event() -> metadata_store_pb2.Event:
+class _Arrival(NamedTuple):
+    """A personality that came, the digest of whom it grew from or was compared with, and what was told of it."""
+
+    artifact: metadata_store_pb2.Artifact
+    parent_digest: str
+    entry: Entry | None
+
+
+def _arrivals(
+    store: ml_metadata.MetadataStore,
+    deu: Deu,
+    artifact: metadata_store_pb2.Artifact,
+    pedigree: Pedigree,
+) -> Iterator[_Arrival]:
+    """Yields a personality and its ancestors, as its pedigree tells of them."""
+    following = [*(entry.digest for entry in pedigree.entries[1:]), ""]
+    for entry, parent_digest in zip(pedigree.entries, following, strict=True):
+        is_itself = entry is pedigree.entries[0]
+        made = artifact if is_itself else _ancestor(store, deu, entry)
+        _tell_birth(made, entry)
+        if entry is pedigree.entries[-1] and pedigree.n_older:
+            made.custom_properties["n_older"].int_value = pedigree.n_older
+        yield _Arrival(made, parent_digest or entry.parent_digest, entry)
+
+
+def _digest(artifact: metadata_store_pb2.Artifact) -> str:
+    return artifact.custom_properties["digest"].string_value
+
+
+def _is_held(artifact: metadata_store_pb2.Artifact) -> bool:
+    return artifact.custom_properties["generation"].int_value > 0
+
+
+class _Graph:
+    """Executions of imports, written all or not at all."""
+
+    def __init__(self, store: ml_metadata.MetadataStore, deu: Deu) -> None:
+        self._store, self._deu = store, deu
+        self._type_id = store.put_execution_type(
+            metadata_store_pb2.ExecutionType(name=IMPORT_TYPE)
+        )
+        self._executions: list[metadata_store_pb2.Execution] = []
+        self._artifacts: list[metadata_store_pb2.Artifact] = []
+        self._edges: list[tuple[int, int, metadata_store_pb2.Event]] = []
+
+    def add(
+        self,
+        arrival: _Arrival,
+        parent: metadata_store_pb2.Artifact | None,
+    ) -> None:
+        """Adds the arrival of a personality, with its parent and what it learned from."""
+        self._executions.append(
+            metadata_store_pb2.Execution(
+                type_id=self._type_id,
+                last_known_state=metadata_store_pb2.Execution.COMPLETE,
+            )
+        )
+        self._edge(arrival.artifact, _Event(type=_Event.OUTPUT))
+        if parent is not None:
+            self._edge(parent, _input("parent"))
+        if arrival.entry is not None and arrival.entry.takes:
+            self._edge(_examples(self._store, arrival.entry), _input("examples"))
+
+    def put(self) -> None:
+        """Writes all of it in one transaction."""
+        contexts = self._store.get_contexts_by_id(
+            [_context(self._store, self._deu.name)]
+        )
+        self._store.put_lineage_subgraph(
+            self._executions,
+            self._artifacts,
+            contexts,
+            self._edges,
+            reuse_context_if_already_exist=True,
+        )
+
+    def _edge(
+        self, artifact: metadata_store_pb2.Artifact, event: metadata_store_pb2.Event
+    ) -> None:
+        places = [i for i, known in enumerate(self._artifacts) if known is artifact]
+        if not places:
+            self._artifacts.append(artifact)
+        place = places[0] if places else len(self._artifacts) - 1
+        self._edges.append((len(self._executions) - 1, place, event))
+
+
+def _pedigree(
+    voice_path: Path, personality: personality_pb2.Personality
+) -> Pedigree | None:
+    """Reads what came with a voice; it was checked when it came, and is left out if it was damaged since."""
+    with contextlib.suppress(BundleError):
+        return find_pedigree(voice_path, personality)
+    return None
+
+
+def _ancestor(
+    store: ml_metadata.MetadataStore, deu: Deu, entry: Entry
+) -> metadata_store_pb2.Artifact:
+    """Makes the record of an ancestor that was never held here: it has neither a number here nor files."""
+    artifact = metadata_store_pb2.Artifact(
+        type_id=_personality_type(store),
+        uri="",
+        state=metadata_store_pb2.Artifact.REFERENCE,
+        name=_unique_name(deu, f"0/{entry.digest}"),
+    )
+    properties = artifact.custom_properties
+    properties["deu"].string_value = deu.name
+    properties["generation"].int_value = 0
+    properties[IMPORTED_PROPERTY].int_value = 1
+    for name in ("digest", "parent_digest", "practice"):
+        properties[name].string_value = getattr(entry, name)
+    for name, metric in entry.metrics.items():
+        properties[METRIC_PREFIX + name].double_value = metric
+    return artifact
+
+
+def _tell_birth(artifact: metadata_store_pb2.Artifact, entry: Entry) -> None:
+    properties = artifact.custom_properties
+    properties["born_deu"].string_value = entry.deu
+    properties["born_generation"].int_value = entry.generation
+    properties["born_kind"].string_value = entry.kind
+    properties["born_ms"].int_value = entry.created_ms
+
+
+def _examples(
+    store: ml_metadata.MetadataStore, entry: Entry
+) -> metadata_store_pb2.Artifact:
+    artifact = metadata_store_pb2.Artifact(
+        type_id=_find_type(
+            store, EXAMPLES_TYPE, metadata_store_pb2.ArtifactType.DATASET
+        ),
+        state=metadata_store_pb2.Artifact.REFERENCE,
+    )
+    artifact.custom_properties[IMPORTED_PROPERTY].int_value = 1
+    artifact.custom_properties["takes"].string_value = takes_json(entry.takes)
+    return artifact
+
+
+def _unique_name(deu: Deu, what: str) -> str:
+    """Names an artifact so that ML Metadata takes it once; a deu made anew begins anew."""
+    return f"{deu.name} of {deu.created_at}: {what}"
+
+
+def _input(key: str) -> metadata_store_pb2.Event:
     event = _Event(type=_Event.INPUT)
-    event.path.steps.add(key=PARENT_KEY)
+    event.path.steps.add(key=key)
     event.path.steps.add(index=0)
     return event
 
@@ -145,13 +294,15 @@ def _artifact(
 
 
 def _personality_type(store: ml_metadata.MetadataStore) -> int:
+    return _find_type(store, PERSONALITY_TYPE, metadata_store_pb2.ArtifactType.MODEL)
+
+
+def _find_type(store: ml_metadata.MetadataStore, name: str, base_type: int) -> int:
     """Finds the type that TFX has registered, or registers it as TFX would."""
     try:
-        return store.get_artifact_type(PERSONALITY_TYPE).id
+        return store.get_artifact_type(name).id
     except NotFoundError:
-        kind = metadata_store_pb2.ArtifactType(
-            name=PERSONALITY_TYPE, base_type=metadata_store_pb2.ArtifactType.MODEL
-        )
+        kind = metadata_store_pb2.ArtifactType(name=name, base_type=base_type)
         return store.put_artifact_type(kind)
 
 

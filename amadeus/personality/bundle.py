@@ -6,8 +6,11 @@ What belongs to a place and not to the personality stays behind: the number of t
 for itself, and `mlmd_uuid`, which is made from it. So a personality gives the same bytes wherever it is exported under
 the same name.
 
-Versions: a bundle of another `VERSION` is refused, and so are fields of a personality that this Amadeus does not know,
-for it could not tell whether they change the sound; who adds files or changes their meaning counts `VERSION` up.
+Where the lineage is known it comes along as `assets.extra/lineage.json` (`pedigree.py`), and the bundle is of version
+2; without it, of version 1, as all were before.
+
+Versions: a bundle of another version is refused, and so are fields of a personality that this Amadeus does not know,
+for it could not tell whether they change the sound; who adds files or changes their meaning counts up.
 
 Deflate halves a voice of preset live: its graph shrinks to a third, its weights hardly. Stronger packing would win a
 tenth and need a library on every side.
@@ -29,15 +32,16 @@ from google.protobuf import json_format
 
 from amadeus.errors import BundleError, BundleTooLargeError, VoiceError
 from amadeus.home import explain_os_errors
-from amadeus.personality import archive, content, inspection, weights
+from amadeus.personality import archive, content, inspection, pedigree, weights
 from amadeus.personality.quoting import tame
 from amadeus.v1 import personality_pb2
 
 FORMAT = "amadeus.deu"
-VERSION = 1
+VERSION, VERSION_WITH_LINEAGE = 1, 2
 SUFFIX = ".deu"
 MANIFEST_NAME = "manifest.json"
 PERSONALITY_NAME = f"{content.EXTRAS_FOLDER}/{content.PERSONALITY_NAME}"
+LINEAGE_NAME = f"{content.EXTRAS_FOLDER}/{pedigree.FILE_NAME}"
 
 Check = Callable[[Path], personality_pb2.Personality]
 
@@ -46,12 +50,13 @@ _KIB, _MIB = 2**10, 2**20
 # All files a bundle may hold, each with the most bytes it may have; in the order of writing.
 _MAX_BYTES = {
     PERSONALITY_NAME: _MIB,
+    LINEAGE_NAME: pedigree.MAX_BYTES,
     "fingerprint.pb": 64 * _KIB,
     "saved_model.pb": 64 * _MIB,
     f"variables/{weights.INDEX_NAME}": weights.MAX_INDEX_BYTES,
     f"variables/{weights.DATA_NAME}": 1024 * _MIB,
 }
-_OPTIONAL = {"fingerprint.pb"}
+_OPTIONAL = {"fingerprint.pb", LINEAGE_NAME}
 _MAX_MANIFEST_BYTES = 64 * _KIB
 _CHUNK = 2**18
 
@@ -79,12 +84,15 @@ class _Entry(NamedTuple):
     sha256: str
 
 
-def write_bundle(voice_path: Path, target: Path | BinaryIO) -> None:
+def write_bundle(
+    voice_path: Path, target: Path | BinaryIO, *, lineage: bytes | None = None
+) -> None:
     """Writes the voice in a folder as a bundle, after making sure that it is the one its digest names.
 
     Args:
       voice_path: SavedModel folder.
       target: File to write, which appears whole or not at all; or one that is open and can seek.
+      lineage: What `pedigree.write_pedigree` wrote of it; None: it travels without.
 
     Raises:
       VoiceError: The voice is missing, damaged or foreign.
@@ -93,7 +101,7 @@ def write_bundle(voice_path: Path, target: Path | BinaryIO) -> None:
     personality = content.read_personality(voice_path)
     _check_own(voice_path, personality)
     if not isinstance(target, Path):
-        _write(voice_path, personality, target)
+        _write(voice_path, personality, lineage, target)
         return
     scratch = target.with_name(
         f".{target.name}.new-{os.getpid()}-{secrets.token_hex(4)}"
@@ -101,7 +109,7 @@ def write_bundle(voice_path: Path, target: Path | BinaryIO) -> None:
     with explain_os_errors(target):
         try:
             with scratch.open("xb") as file:
-                _write(voice_path, personality, file)
+                _write(voice_path, personality, lineage, file)
             scratch.replace(target)
         finally:
             scratch.unlink(missing_ok=True)
@@ -142,6 +150,7 @@ def read_bundle(
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
         _unpack(file, found, scratch)
         personality = check(scratch)
+        pedigree.check_pedigree(scratch, personality)
         scratch.rename(target)
     return personality
 
@@ -159,13 +168,19 @@ def _check_own(voice_path: Path, personality: personality_pb2.Personality) -> No
 
 
 def _write(
-    voice_path: Path, personality: personality_pb2.Personality, target: BinaryIO
+    voice_path: Path,
+    personality: personality_pb2.Personality,
+    lineage: bytes | None,
+    target: BinaryIO,
 ) -> None:
     with contextlib.ExitStack() as stack:
         files: dict[str, BinaryIO] = {}
         for path in _MAX_BYTES:
             if path == PERSONALITY_NAME:
                 files[path] = io.BytesIO(_canonical(personality))
+            elif path == LINEAGE_NAME:
+                if lineage is not None:
+                    files[path] = io.BytesIO(lineage)
             elif path not in _OPTIONAL or (voice_path / path).exists():
                 files[path] = stack.enter_context((voice_path / path).open("rb"))
         manifest = _manifest([_describe(path, file) for path, file in files.items()])
@@ -192,8 +207,10 @@ def _describe(path: str, file: BinaryIO) -> _Entry:
 
 def _manifest(entries: list[_Entry]) -> bytes:
     rows = [entry._asdict() for entry in entries]
+    has_lineage = any(entry.path == LINEAGE_NAME for entry in entries)
+    version = VERSION_WITH_LINEAGE if has_lineage else VERSION
     return json.dumps(
-        {"format": FORMAT, "version": VERSION, "entries": rows}, indent=1
+        {"format": FORMAT, "version": version, "entries": rows}, indent=1
     ).encode()
 
 
@@ -244,14 +261,18 @@ def _read_manifest(file: BinaryIO, member: archive.Member) -> list[_Entry]:
         raise _refused(f"its {MANIFEST_NAME} cannot be read") from error
     if kind != FORMAT or type(version) is not int:
         raise _refused(f"its {MANIFEST_NAME} is of another kind")
-    if version != VERSION:
+    if version not in (VERSION, VERSION_WITH_LINEAGE):
         raise BundleError(
-            f"the bundle is of version {tame(str(version))} and this Amadeus reads version {VERSION}: update the older."
+            f"the bundle is of version {tame(str(version))} and this Amadeus reads up to version "
+            f"{VERSION_WITH_LINEAGE}: update the older."
         )
     rows = manifest.get("entries")
     if not isinstance(rows, list) or set(manifest) != {"format", "version", "entries"}:
         raise _refused(f"its {MANIFEST_NAME} is incomplete")
-    return [_entry(row) for row in rows]
+    entries = [_entry(row) for row in rows]
+    if version == VERSION and any(entry.path == LINEAGE_NAME for entry in entries):
+        raise _refused(f"{LINEAGE_NAME} does not belong to version {VERSION}")
+    return entries
 
 
 def _entry(row: Any) -> _Entry:

@@ -245,11 +245,14 @@ class PersonalitiesServicer(studio_pb2_grpc.PersonalitiesServicer):
             )
 
     def _pack(self, reference: personality_pb2.PersonalityReference) -> BinaryIO:
+        from amadeus.lineage.travel import pedigree_or_none  # loads ML Metadata
+
         found = find(self._home, reference)
         with contextlib.ExitStack() as stack:
             file = self._scratch()
             stack.callback(file.close)
-            bundle.write_bundle(found.path, file)
+            lineage = pedigree_or_none(found.path)
+            bundle.write_bundle(found.path, file, lineage=lineage)
             file.seek(0)
             stack.pop_all()
         return file

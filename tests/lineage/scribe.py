@@ -1,6 +1,7 @@
 """Generations written into a home by hand, as practices leave them: metadata and files."""
 
 import json
+import shutil
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
@@ -21,25 +22,42 @@ class Tale:
             name: put(mlmd.ArtifactType(name=name))
             for name in ("amadeus.Personality", "Examples", "Model")
         }
-        self.ids = {}
+        self.ids, self.digests = {}, {}
 
-    def tell(self, generation, parent=None, *, takes=(), player=None, kind="Writer"):
+    def tell(
+        self,
+        generation,
+        parent=None,
+        *,
+        takes=(),
+        player=None,
+        kind="Writer",
+        voice=None,
+    ):
         """Writes a generation with a folder of its own, and what it was made of."""
         n = generation
         who = personality_pb2.Personality(
             deu=self.deu.name,
             generation=n,
             digest=f"sha256:{n:064x}",
-            parent_digest=f"sha256:{parent:064x}" if parent else "",
+            parent_digest=self.digests[parent] if parent else "",
             practice=f"practice-{n}",
             metrics={"spectral_loss": 10.0 - n},
         )
+        voice_path = self.deu.voices_path / str(n)
+        if voice is not None:  # one that can be packed
+            shutil.copytree(voice, voice_path)
+            real = content.read_personality(voice_path)
+            for name in ("deu", "generation", "parent_digest", "practice"):
+                setattr(real, name, getattr(who, name))
+            who = real
+        else:
+            voice_path.mkdir(parents=True)
+            (voice_path / "weights").write_bytes(bytes(1000))
         for name, value in (player or {}).items():
             setattr(who.player_profile, name, value)
-        voice_path = self.deu.voices_path / str(n)
-        voice_path.mkdir(parents=True)
-        (voice_path / "weights").write_bytes(bytes(1000))
         content.write_personality(voice_path, who)
+        self.digests[n] = who.digest
         examples = self._artifact("Examples", self._folder("Gen/examples", n))
         rows = [{"name": a, "digest": d, "splits": ["train"]} for a, d in takes]
         examples.custom_properties["takes"].string_value = json.dumps(rows)

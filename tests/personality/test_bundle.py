@@ -182,7 +182,7 @@ def test_a_manifest_that_says_otherwise_is_refused(files, bundle_bytes, tmp_path
     refuse(forge(files, more=1), tmp_path, "is incomplete")
 
 
-@pytest.mark.parametrize("version", [0, 2, 10**30])
+@pytest.mark.parametrize("version", [0, 3, 10**30])
 def test_another_version_of_the_format_is_refused_and_named(files, tmp_path, version):
     refuse(forge(files, version=version), tmp_path, f"of version {version} and this")
 
