@@ -36,6 +36,11 @@ MAX_NOTE_CHARACTERS = 500
 )
 @click.option("--note", default="", metavar="TEXT", help="What you have to say of it.")
 @click.option(
+    "--no-learning",
+    is_flag=True,
+    help="Turn knobs of the player only; the network stays as it is.",
+)
+@click.option(
     "--dry-run", is_flag=True, help="Only say what would follow; change nothing."
 )
 @click.pass_obj
@@ -46,6 +51,7 @@ def feedback(
     good: tuple[str, ...],
     bad: tuple[str, ...],
     note: str,
+    no_learning: bool,
     dry_run: bool,
 ) -> int:
     """Tell the deu NAME what was good and what was bad in its takes.
