@@ -197,7 +197,7 @@ class Conductor:
         self._successors: dict[Seat, Singer] = {}
         self._changed = threading.Condition()
         self._has_news = False  # since the last round began
-        self._is_running = False
+        self._is_stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -206,7 +206,6 @@ class Conductor:
         # What has been loaded stays: looking through all of TensorFlow for garbage takes a tenth of a second.
         gc.collect()
         gc.freeze()
-        self._is_running = True
         for target in (self._run, self._look_around):
             thread = threading.Thread(target=target, name=target.__name__, daemon=True)
             self._threads.append(thread)
@@ -214,9 +213,8 @@ class Conductor:
 
     def stop(self) -> None:
         """Ends; performances that are open are ended where they stand."""
-        with self._changed:
-            self._is_running = False
-            self._changed.notify_all()
+        self._is_stopping.set()
+        self.wake()
         for thread in self._threads:
             thread.join()
 
@@ -240,10 +238,8 @@ class Conductor:
         self.wake()
 
     def _run(self) -> None:
-        while True:
+        while not self._is_stopping.is_set():
             with self._changed:
-                if not self._is_running:
-                    break
                 self._has_news = False
                 seats = list(self._seats)
             self._sweep(seats)
@@ -336,16 +332,13 @@ class Conductor:
         due_s = [s.due_s for s in seats if s.is_paced and not s.is_over]
         timeout_s = min(due_s, default=float("inf")) - time.monotonic()
         with self._changed:
-            if self._is_running and timeout_s > 0 and not self._has_news:
+            if timeout_s > 0 and not self._has_news:
                 self._changed.wait(min(timeout_s, LOOK_AROUND_S))
 
     def _look_around(self) -> None:
         """Looks for new generations, and loads them before they take over."""
-        while True:
+        while not self._is_stopping.wait(LOOK_AROUND_S):
             with self._changed:
-                self._changed.wait_for(lambda: not self._is_running, LOOK_AROUND_S)
-                if not self._is_running:
-                    return
                 seats = [seat for seat in self._seats if seat.follows]
             for seat in seats:
                 if seat.is_leaving or seat.is_over or seat in self._successors:
