@@ -1,23 +1,23 @@
 """Records sessions that are no TFX pipeline: an execution from the parent, its input, to the new one, its output."""
 
 import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import ml_metadata
-from ml_metadata.errors import NotFoundError, StatusError
+from ml_metadata.errors import NotFoundError
 from ml_metadata.proto import metadata_store_pb2
 
-from amadeus.errors import HomeError
 from amadeus.home import Deu, Home
 from amadeus.lineage.store import (
     METRIC_PREFIX,
     PERSONALITY_TYPE,
     Mode,
-    find_personalities,
     open_store,
+    own_artifacts,
+    persist,
+    worded,
 )
 from amadeus.personality.generations import mlmd_uuid
 from amadeus.v1 import personality_pb2
@@ -26,7 +26,6 @@ TUNING_TYPE = "amadeus.Tuning"
 DEU_CONTEXT_TYPE = "amadeus.Deu"
 PRACTICE_CONTEXT_TYPE = "amadeus.Practice"
 
-_ATTEMPTS, _PAUSE_S = 8, 0.1  # who writes at the same moment is done in less
 _Event = metadata_store_pb2.Event
 
 
@@ -64,24 +63,8 @@ def record_session(
     Raises:
       HomeError: The metadata cannot be written.
     """
-    try:
-        _persist(lambda: _record(home, deu, made, kind, properties or {}))
-    except (StatusError, RuntimeError) as error:
-        raise HomeError(
-            f"generation {made.personality.generation} of {deu.name} is there, but its lineage cannot be written to "
-            f"{home.metadata_path} ({error}): give rights and space there, then do the same again."
-        ) from error
-
-
-def _persist(write: Callable[[], None]) -> None:
-    """Writes, again if SQLite was locked by another writer."""
-    for attempt in range(_ATTEMPTS):
-        try:
-            return write()
-        except (StatusError, RuntimeError) as error:
-            if "locked" not in str(error) or attempt == _ATTEMPTS - 1:
-                raise
-            time.sleep(_PAUSE_S * (attempt + 1))
+    with worded(home):
+        persist(lambda: _record(home, deu, made, kind, properties or {}))
 
 
 def _record(
@@ -89,13 +72,12 @@ def _record(
 ) -> None:
     home.path.mkdir(parents=True, exist_ok=True)
     store = open_store(home, mode=Mode.READWRITE_OPENCREATE)
-    known = {artifact.uri: artifact for artifact in find_personalities(store, deu)}
-    if str(made.path) in known:
+    artifact = _artifact(store, made)
+    if _find(store, deu, artifact.type_id, made.path):
         return
-    pairs = [(_artifact(store, made), _Event(type=_Event.OUTPUT))]
-    parent = known.get(str(deu.voices_path / str(made.parent)))
-    if parent is not None:
-        pairs.append((parent, _Event(type=_Event.INPUT)))
+    pairs = [(artifact, _event(_Event.OUTPUT, "personality"))]
+    parents = _find(store, deu, artifact.type_id, deu.voices_path / str(made.parent))
+    pairs += [(parent, _event(_Event.INPUT, "parent")) for parent in parents[:1]]
     practice = made.personality.practice
     execution = metadata_store_pb2.Execution(
         type_id=store.put_execution_type(metadata_store_pb2.ExecutionType(name=kind)),
@@ -109,6 +91,19 @@ def _record(
         _context(store, PRACTICE_CONTEXT_TYPE, f"{deu.name}/{practice}"),
     ]
     store.put_execution(execution, pairs, contexts)
+
+
+def _find(
+    store: ml_metadata.MetadataStore, deu: Deu, type_id: int, voice_path: Path
+) -> list[metadata_store_pb2.Artifact]:
+    """Finds a generation of a deu by where it lies, as it was first recorded; thousands of others are not read."""
+    found = own_artifacts(store.get_artifacts_by_uri(str(voice_path)), deu)
+    return sorted((a for a in found if a.type_id == type_id), key=lambda a: a.id)
+
+
+def _event(kind: int, key: str) -> metadata_store_pb2.Event:
+    steps = [_Event.Path.Step(key=key), _Event.Path.Step(index=0)]
+    return _Event(type=kind, path=_Event.Path(steps=steps))
 
 
 def _artifact(

@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from amadeus.listen.text import note_name
 from amadeus.report import wording
 from amadeus.report.session import Session
 from amadeus.v1.personality_pb2 import Statistics
@@ -123,6 +122,8 @@ def cost_rows(session: Session) -> list[CostRow]:
 def _say_pitches(pitches_midi: Sequence[float]) -> str:
     if not pitches_midi:
         return "none found"
+    from amadeus.listen.text import note_name  # scipy, which takes a while to import
+
     shares = (wording.LOW_SHARE, 0.5, wording.HIGH_SHARE)
     low, middle, high = (
         note_name(wording.quantile(pitches_midi, share)) for share in shares
