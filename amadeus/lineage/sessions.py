@@ -43,6 +43,16 @@ class Made(NamedTuple):
     parent: int
 
 
+def check_writable(home: Home, deu: Deu) -> None:
+    """Writes what says nothing new, so that a session that could not be recorded is not begun.
+
+    Raises:
+      HomeError: The metadata cannot be written.
+    """
+    with worded(home):
+        persist(lambda: _touch(home, deu))
+
+
 def record_session(
     home: Home,
     deu: Deu,
@@ -65,6 +75,12 @@ def record_session(
     """
     with worded(home):
         persist(lambda: _record(home, deu, made, kind, properties or {}))
+
+
+def _touch(home: Home, deu: Deu) -> None:
+    home.path.mkdir(parents=True, exist_ok=True)
+    store = open_store(home, mode=Mode.READWRITE_OPENCREATE)
+    store.put_contexts([_context(store, DEU_CONTEXT_TYPE, deu.name)])
 
 
 def _record(
