@@ -2,11 +2,12 @@
 
     python -m benchmarks feedback [--sessions 8] [--seeds 5] [--mistakes 0]
 
-A tiny voice is taught for some seconds on a made-up instrument. Then, session by session, two takes are played, each
-with four knobs moved at random either way (brightness, noise, attack, vibrato); the ama hears which is nearer to what
-it would like and marks three parts of it good, three of the other bad; feedback turns the knobs. The ama hears with
-measures of its own (centroid of the whole spectrum, harmonicity by autocorrelation, 10 to 90 % rise, spread of the
-pitch), none of them those of `amadeus.feedback`. Score: 0 where it began, 1 where the ama would have it.
+A tiny voice is taught for some seconds on a made-up instrument. Then, session by session, the ama hears the voice as
+it plays now, and variations of it with four knobs moved at random (brightness, noise, attack, vibrato), until one
+pleases clearly better; it marks three parts of that take good and three of the plain one bad, and feedback turns the
+knobs. Where none of a dozen pleases better the ama is content, and says nothing. It hears with measures of its own
+(centroid of the whole spectrum, harmonicity by autocorrelation, 10 to 90 % rise, spread of the pitch), none of them
+those of `amadeus.feedback`. Score: 0 where it began, 1 where the ama would have it.
 """
 
 import argparse
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 
 SAMPLE_RATE = 16_000
 STEPS = 150
-CLEAR = 0.1  # less in score is no difference to mark
-MAX_PAIRS = 8
+PITCHES, VELOCITIES = (60, 64, 67, 62, 65, 59), (90, 100, 60, 110, 80, 64)
+CLEAR = 0.05  # less in score is no difference to mark
+MAX_VARIATIONS = 12
 
 # What each ama would like, as knobs; it knows only how that sounds.
 PREFERENCES: dict[str, dict[str, float]] = {
@@ -44,10 +46,10 @@ HEARD_BY = {
     "vibrato_scale": "pitch_spread_cents",
 }
 VARIED = {
-    "brightness": 0.25,
-    "noise_gain_db": 3.0,
-    "attack_scale": 0.5,  # octaves
-    "vibrato_scale": 0.35,
+    "brightness": 0.4,
+    "noise_gain_db": 5.0,
+    "attack_scale": 0.8,  # octaves
+    "vibrato_scale": 0.6,
 }
 
 
@@ -118,7 +120,10 @@ def run(
     sessions = []
     for _ in range(n_sessions):
         started_at = time.perf_counter()
-        takes, regions = _mark(voice, ama, profile, rng, mistakes)
+        marked = _mark(voice, ama, profile, rng, mistakes)
+        if marked is None:
+            break
+        takes, regions = marked
         judgement = judge(
             takes, regions, voice=voice, player_profile=profile, memories=memories
         )
@@ -165,11 +170,10 @@ def tune():
     """Six notes, two of them soft; each as long as a vibrato takes to be heard."""
     from amadeus.play.notation import Note, Score
 
-    pitches, velocities = (60, 64, 67, 62, 65, 59), (90, 100, 60, 110, 80, 64)
     return Score(
         notes=tuple(
             Note(1.2 * i, 1.2 * i + 1.0, pitch, velocity)
-            for i, (pitch, velocity) in enumerate(zip(pitches, velocities, strict=True))
+            for i, (pitch, velocity) in enumerate(zip(PITCHES, VELOCITIES, strict=True))
         )
     )
 
@@ -180,17 +184,20 @@ def hear(audio: np.ndarray) -> dict[str, float]:
         audio[round(1.2 * i * SAMPLE_RATE) : round((1.2 * i + 1.0) * SAMPLE_RATE)]
         for i in range(len(tune().notes))
     ]
-    heard = [_hear_note(np.asarray(note, np.float64)) for note in notes]
+    heard = [
+        _hear_note(np.asarray(note, np.float64), 440 * 2 ** ((pitch - 69) / 12))
+        for note, pitch in zip(notes, PITCHES, strict=True)
+    ]
     return {name: float(np.median([note[name] for note in heard])) for name in heard[0]}
 
 
-def _hear_note(note: np.ndarray) -> dict[str, float]:
+def _hear_note(note: np.ndarray, f0_hz: float) -> dict[str, float]:
     middle = note[len(note) // 3 :]
     power = np.abs(np.fft.rfft(middle * np.hanning(len(middle)))) ** 2
     frequencies = np.fft.rfftfreq(len(middle), 1 / SAMPLE_RATE)
     amplitude = np.sqrt(power)
     centroid_hz = float(frequencies @ amplitude / amplitude.sum())
-    lags, strengths = _autocorrelate(middle)
+    lags, strengths = _autocorrelate(middle, f0_hz)
     cents = 1200 * np.log2(np.median(lags) / lags)
     strength = float(np.clip(np.median(strengths), 1e-4, 1 - 1e-6))
     level = np.sqrt(np.convolve(note**2, np.ones(320) / 320, mode="same"))
@@ -204,8 +211,8 @@ def _hear_note(note: np.ndarray) -> dict[str, float]:
     }
 
 
-def _autocorrelate(sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Period in samples and strength of the periodicity, every 10 ms."""
+def _autocorrelate(sound: np.ndarray, f0_hz: float) -> tuple[np.ndarray, np.ndarray]:
+    """Period in samples near that of the note, and strength of the periodicity, every 10 ms."""
     size = 640
     starts = np.arange(0, len(sound) - 2 * size, 160)
     first = np.lib.stride_tricks.sliding_window_view(sound, size)[starts]
@@ -217,7 +224,7 @@ def _autocorrelate(sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     energy = np.cumsum(np.pad(second**2, ((0, 0), (1, 0))), axis=1)
     local = energy[:, size : 2 * size] - energy[:, :size]
     normal = cross / np.sqrt(np.maximum(local * local[:, :1], 1e-12))
-    low, high = SAMPLE_RATE // 700, SAMPLE_RATE // 150
+    low, high = (round(SAMPLE_RATE / f0_hz * share) for share in (0.8, 1.25))
     best = normal[:, low:high].argmax(axis=1) + low
     rows = np.arange(len(best))
     below, at, above = (normal[rows, best + step] for step in (-1, 0, 1))
@@ -226,50 +233,42 @@ def _autocorrelate(sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _mark(voice, ama: Ama, profile, rng: np.random.Generator, mistakes: float):
-    """Plays two takes, again while they are about as good as each other, and marks three parts of each."""
+    """Plays until a take is clearly better than the plain one, and marks three parts of each; None if none is."""
     from amadeus.feedback.evidence import Region
 
-    for _ in range(MAX_PAIRS):
-        takes, scores = _play_pair(voice, ama, profile, rng)
-        if abs(scores[0] - scores[1]) >= CLEAR:
+    plain, score = _play(voice, ama, profile)
+    for _ in range(MAX_VARIATIONS):
+        varied, other_score = _play(voice, ama, _vary(profile, rng))
+        if other_score >= score + CLEAR:
             break
-    better = int(np.argmax(scores))
-    if rng.random() < mistakes:
-        better = 1 - better
+    else:
+        return None
+    better = 0 if rng.random() < mistakes else 1
     regions = [
         Region(take, 2.4 * part, 2.4 * part + 2.3, take == better)
         for take in range(2)
         for part in range(3)
     ]
-    return takes, regions
+    return [plain, varied], regions
 
 
-def _play_pair(voice, ama: Ama, profile, rng: np.random.Generator):
-    """Two takes whose knobs are moved at random, either way, and what the ama thinks of them."""
-    from amadeus.feedback.steps import place, value_at, with_values
+def _play(voice, ama: Ama, profile):
+    """A take, and what the ama thinks of it."""
     from amadeus.feedback.takes import listen_to
     from amadeus.play.perform import perform_score
 
-    ways = {
-        knob: size * rng.choice([-1, 1]) * rng.uniform(0.6, 1.0)
-        for knob, size in VARIED.items()
-    }
-    takes, scores = [], []
-    for side in (1, -1):
-        values = {
-            knob: max(
-                value_at(knob, place(knob, getattr(profile, knob)) + side * way), 0.0
-            )
-            if knob == "vibrato_scale"
-            else value_at(knob, place(knob, getattr(profile, knob)) + side * way)
-            for knob, way in ways.items()
-        }
-        performance = perform_score(
-            voice, tune(), player_profile=with_values(profile, values)
-        )
-        takes.append(listen_to(performance))
-        scores.append(ama.judge(hear(performance.audio)))
-    return takes, scores
+    performance = perform_score(voice, tune(), player_profile=profile)
+    return listen_to(performance), ama.judge(hear(performance.audio))
+
+
+def _vary(profile, rng: np.random.Generator):
+    from amadeus.feedback.steps import knob_range, place, value_at, with_values
+
+    values = {}
+    for knob, size in VARIED.items():
+        there = place(knob, getattr(profile, knob)) + size * rng.uniform(-1, 1)
+        values[knob] = value_at(knob, float(np.clip(there, *knob_range(knob))))
+    return with_values(profile, values)
 
 
 def teach_tiny_voice(path: Path) -> "Voice":
@@ -382,7 +381,7 @@ def _statistics(passages: Sequence) -> "object":
 
 
 def _print_table(rows: Mapping[tuple[str, int], list[Session]]) -> None:
-    n_sessions = len(next(iter(rows.values())))
+    n_sessions = max(len(sessions) for sessions in rows.values())
     print(f"\n{'':28}seed  score after each session{' ' * (6 * n_sessions - 22)}better")
     n_better = n_all = 0
     for (name, seed), sessions in rows.items():
@@ -390,8 +389,9 @@ def _print_table(rows: Mapping[tuple[str, int], list[Session]]) -> None:
         better = sum(np.diff(scores) > 0)
         n_better, n_all = n_better + better, n_all + len(sessions)
         curve = " ".join(f"{score:5.2f}" for score in scores[1:])
+        curve += "   -  " * (n_sessions - len(sessions))
         print(f"{name:28}{seed:4}  {curve}   {better}/{len(sessions)}")
-    lasts = [sessions[-1].score for sessions in rows.values()]
+    lasts = [sessions[-1].score if sessions else 0.0 for sessions in rows.values()]
     turned = [session.n_turned for sessions in rows.values() for session in sessions]
     took = [session.duration_s for sessions in rows.values() for session in sessions]
     print(

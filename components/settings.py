@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 
 from amadeus.personality import profiles
-from amadeus.v1 import profiles_pb2
+from amadeus.v1 import practice_pb2, profiles_pb2
 
 LEARNER_PROFILE_KEY = "learner_profile"
 PLAYER_PROFILE_KEY = "player_profile"
+TASTE_KEY = "taste"
 
 M = TypeVar("M", bound=Message)
 
@@ -41,6 +42,14 @@ def player_profile(
     if exec_properties.get(PLAYER_PROFILE_KEY) is None:
         return None
     return message(exec_properties, PLAYER_PROFILE_KEY, profiles_pb2.PlayerProfile)
+
+
+def taste(exec_properties: dict[str, Any]) -> dict[str, float]:
+    """Reads what an ama likes, by trait; empty where nothing was said."""
+    if exec_properties.get(TASTE_KEY) is None:
+        return {}
+    given = message(exec_properties, TASTE_KEY, practice_pb2.Taste)
+    return {one.trait: one.preference for one in given.traits}
 
 
 def message(exec_properties: dict[str, Any], key: str, kind: type[M]) -> M:

@@ -36,6 +36,7 @@ class ImitationConfig:
       parent_path: Voice to start from; None starts from nothing.
       beam_args: Options for Beam.
       player_profile: How the new voice plays; None plays as its parent.
+      taste: What to hear more often in the recordings; None hears all alike.
     """
 
     deu: str
@@ -47,6 +48,7 @@ class ImitationConfig:
     parent_path: Path | None = None
     beam_args: tuple[str, ...] = ()
     player_profile: profiles_pb2.PlayerProfile | None = None
+    taste: practice_pb2.Taste | None = None
 
 
 def create_pipeline(config: ImitationConfig) -> pipeline.Pipeline:
@@ -65,6 +67,7 @@ def create_pipeline(config: ImitationConfig) -> pipeline.Pipeline:
         config.learner_profile,
         base_personality=born_of,
         player_profile=config.player_profile,
+        taste=config.taste,
         checkpoints_path=config.pipeline_root / "checkpoints",
     )
     evaluator = Evaluator(

@@ -1,6 +1,6 @@
 """A practice on this machine, from its request to its result.
 
-PRACTICE_DIR/request.json     what was asked for (ImitationRequest, TuningRequest)
+PRACTICE_DIR/request.json     what was asked for (ImitationRequest, TuningRequest, FeedbackRequest)
 PRACTICE_DIR/settings.json    what was used: completed profile, Beam options, run
 PRACTICE_DIR/result.json      what came out: uris of artifacts, metrics, generation
 """
@@ -24,7 +24,7 @@ from amadeus.journal import emit
 from amadeus.personality import content, profiles
 from amadeus.v1 import personality_pb2, practice_pb2
 from components.evaluation_file import METRICS_NAME
-from pipelines import imitation, runner, tuning
+from pipelines import feedback, imitation, runner, tuning
 from pipelines.place import REQUEST_NAME, Place
 
 SETTINGS_NAME = "settings.json"
@@ -58,10 +58,10 @@ def run(place: Place) -> practice_pb2.PracticeFinished:
     return finished
 
 
-def _read_request(place: Place) -> tuning.Request:
+def _read_request(place: Place) -> feedback.Request:
     path = place.path / REQUEST_NAME
     try:
-        request = tuning.parse_request(path.read_text())
+        request = feedback.parse_request(path.read_text())
     except json_format.ParseError as error:
         raise ConfigError(
             f"{path} is no request ({error}): start the practice again."
@@ -73,7 +73,7 @@ def _read_request(place: Place) -> tuning.Request:
     return request
 
 
-def _configure(place: Place, request: tuning.Request) -> imitation.ImitationConfig:
+def _configure(place: Place, request: feedback.Request) -> imitation.ImitationConfig:
     parent = request.parent_generation
     return imitation.ImitationConfig(
         deu=place.deu.name,
@@ -85,12 +85,13 @@ def _configure(place: Place, request: tuning.Request) -> imitation.ImitationConf
         parent_path=place.deu.voice_path(parent) if parent else None,
         beam_args=tuple(runner.beam_args(request.beam_arg)),
         player_profile=tuning.player_profile(request),
+        taste=feedback.taste(request),
     )
 
 
 def _settings(
     config: imitation.ImitationConfig,
-    request: tuning.Request,
+    request: feedback.Request,
     run_id: str,
 ) -> dict[str, Any]:
     return {

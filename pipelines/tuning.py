@@ -6,6 +6,7 @@ will play, which a tuning says and an imitation takes over from the parent.
 """
 
 from google.protobuf import json_format
+from google.protobuf.message import Message
 
 from amadeus.tuning.request import is_tuning
 from amadeus.v1 import practice_pb2, profiles_pb2
@@ -25,7 +26,7 @@ def parse_request(text: str) -> Request:
     return json_format.Parse(text, kind())
 
 
-def player_profile(request: Request) -> profiles_pb2.PlayerProfile | None:
+def player_profile(request: Message) -> profiles_pb2.PlayerProfile | None:
     """Says how the new voice will play; None where it plays as its parent."""
     if isinstance(request, practice_pb2.TuningRequest):
         return request.player_profile

@@ -111,8 +111,9 @@ def turn(
     wish = wanted / sensitivity
     direction = float(np.sign(wish))
     memory = _learn(memory, direction)
-    asked = PULL * _allowance(memory, direction) * memory.boldness * wish
-    limit: Limit = "earlier" if wish and not asked else ""
+    allowance = _allowance(memory, direction)
+    asked = PULL * allowance * memory.boldness * wish
+    limit: Limit = "earlier" if wish and allowance < FIRST_SHARE / 2 else ""
     if abs(asked) > way.stride:
         asked, limit = math.copysign(way.stride, asked), "stride"
     anchor = place(knob, memory.anchor)
@@ -141,7 +142,7 @@ def _learn(memory: Memory, direction: float) -> Memory:
 def _allowance(memory: Memory, direction: float) -> float:
     """Share of a turn: by what was said before this session, which is in the leaning already."""
     before = (memory.leaning - (1 - RECALL) * direction) / RECALL
-    return _clip(FIRST_SHARE + before * direction / (1 - FIRST_SHARE), 0.0, 1.0)
+    return _clip(FIRST_SHARE + (1 - FIRST_SHARE) * before * direction, 0.0, 1.0)
 
 
 def _clip(value: float, low: float, high: float) -> float:

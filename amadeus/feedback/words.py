@@ -18,6 +18,7 @@ _LIMITS: Mapping[str, str] = {
     "stride": ", as far as one session may",
     "reach": ", where feedback may go no farther",
     "range": ", the end of its range",
+    "earlier": ", a little, for earlier feedback said otherwise",
 }
 
 

@@ -116,14 +116,19 @@ class Learner:
 
 
 def imitation_loss(model: VoiceModel, crops: Crops) -> tf.Tensor:
-    """Resynthesises crops and compares; the warm-up frame's own block is not heard."""
+    """Resynthesises crops and compares."""
+    audio = resynthesise(model, crops)
+    sizes = fft_sizes_for(model.spec.sample_rate)
+    measure = ops.spectral_distances if library.is_available() else spectral_distances
+    floor = floor_for(model.spec.sample_rate)
+    return tf.reduce_mean(measure(crops.audio, audio, fft_sizes=sizes, floor=floor))
+
+
+def resynthesise(model: VoiceModel, crops: Crops) -> tf.Tensor:
+    """Plays the controls of crops; the warm-up frame's own block is not heard. Shape [batch, n_samples]."""
     silence = tf.zeros([crops.f0_hz.shape[0], model.state_size])
     audio = model.perform(crops.f0_hz, crops.loudness_db, silence).audio
     n_warm_up = WARM_UP_FRAMES * model.spec.hop_size
     # split rather than sliced: its gradient is three times as fast
     _, audio = tf.split(audio, [n_warm_up, audio.shape[1] - n_warm_up], axis=1)
-    audio = model.reverberate(audio, tf.ones([tf.shape(audio)[0]]))
-    sizes = fft_sizes_for(model.spec.sample_rate)
-    measure = ops.spectral_distances if library.is_available() else spectral_distances
-    floor = floor_for(model.spec.sample_rate)
-    return tf.reduce_mean(measure(crops.audio, audio, fft_sizes=sizes, floor=floor))
+    return model.reverberate(audio, tf.ones([tf.shape(audio)[0]]))

@@ -90,7 +90,7 @@ def read_passages(
 
 
 class CropSampler:
-    """Cuts random crops out of passages, all times equally likely."""
+    """Cuts random crops out of passages, all times equally likely unless some weigh more."""
 
     def __init__(
         self,
@@ -100,6 +100,7 @@ class CropSampler:
         batch_size: int,
         f0_confidence_threshold: float,
         seed: int,
+        frame_weights: Sequence[np.ndarray] | None = None,
     ) -> None:
         """Prepares the passages.
 
@@ -109,6 +110,8 @@ class CropSampler:
           batch_size: Crops a step.
           f0_confidence_threshold: Below it frames are unvoiced.
           seed: Decides the crops of all steps.
+          frame_weights: How often a crop shall lie around each frame, for each passage, positive; None means that all
+            frames count alike. Shapes [n_frames] of the passages.
         """
         if not passages:
             raise PracticeError(
@@ -122,6 +125,13 @@ class CropSampler:
         ]
         lengths = [len(passage.features.f0_hz) - 1 for passage in passages]
         self._ends = np.cumsum(np.maximum(lengths, 1))
+        self._sums: list[np.ndarray] | None = None
+        if frame_weights is not None:
+            self._sums = [
+                np.cumsum(np.asarray(weights, np.float64)[: max(length, 1)])
+                for weights, length in zip(frame_weights, lengths, strict=True)
+            ]
+            self._ends = np.cumsum([sums[-1] for sums in self._sums])
 
     def crops(self, step: int) -> Crops:
         """Cuts the crops of a step."""
@@ -156,7 +166,21 @@ class CropSampler:
         spare = n_passage - self._n_frames
         overhang = int(_OVERHANG * self._n_frames)
         low, high = min(0, spare), max(0, spare)
+        if self._sums is not None:
+            return self._draw_weighted(number, low, high, rng)
         start = int(rng.integers(low - overhang, high + overhang, endpoint=True))
+        start = int(np.clip(start, low, high))
+        return cut_crop(
+            self._passages[number], self._f0_hz[number], start, self._n_frames
+        )
+
+    def _draw_weighted(
+        self, number: int, low: int, high: int, rng: np.random.Generator
+    ) -> Crops:
+        """Draws a frame by its weight, and a crop that it lies in."""
+        sums = self._sums[number]
+        frame = int(np.searchsorted(sums, rng.random() * sums[-1], side="right"))
+        start = frame - int(rng.integers(0, self._n_frames))
         start = int(np.clip(start, low, high))
         return cut_crop(
             self._passages[number], self._f0_hz[number], start, self._n_frames

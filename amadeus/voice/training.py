@@ -25,7 +25,7 @@ from amadeus.voice import checkpoint, memory
 from amadeus.voice.architecture import ARCHITECTURE
 from amadeus.voice.budget import Budget, Speedometer
 from amadeus.voice.export import read_weights
-from amadeus.voice.learner import Learner
+from amadeus.voice.learner import Learner, imitation_loss, resynthesise
 from amadeus.voice.model import VoiceModel
 from amadeus.voice.reach import find_reach
 from amadeus.voice.sampler import (
@@ -47,6 +47,9 @@ MAX_SETBACKS = 3
 SETBACK_RATE_SHARE = 0.3  # of the learning rate, after each setback
 CHECKPOINT_INTERVAL_S = 15.0
 
+LEAST_SHARE = 0.02  # of what was learned; less is the base voice
+
+Weigh = Callable[[Sequence[Passage]], list[np.ndarray]]
 Ending = Literal["done", "plateau"]
 
 
@@ -69,6 +72,7 @@ class TrainResult(NamedTuple):
       duration_s: Wall time of the run, earlier parts included.
       history: All validations in order.
       ending: Whether the run went its whole length.
+      distance: From the base voice, where it was held to one; else NaN.
     """
 
     model: VoiceModel
@@ -77,6 +81,7 @@ class TrainResult(NamedTuple):
     duration_s: float
     history: list[Validation]
     ending: Ending
+    distance: float = math.nan
 
 
 def train(
@@ -89,6 +94,8 @@ def train(
     base_voice_path: str | Path | None = None,
     emit: Callable[..., None] = journal.emit,
     should_stop: Callable[[], bool] = lambda: False,
+    weigh: Weigh | None = None,
+    max_distance: float | None = None,
 ) -> TrainResult:
     """Teaches a voice from the records of DdspTransform; see `train_on_passages`.
 
@@ -101,6 +108,8 @@ def train(
       base_voice_path: Folder.
       emit: Callback.
       should_stop: Callback.
+      weigh: Callback.
+      max_distance: Share.
     """
     return train_on_passages(
         read_passages(train_examples),
@@ -111,6 +120,8 @@ def train(
         base_voice_path=base_voice_path,
         emit=emit,
         should_stop=should_stop,
+        weigh=weigh,
+        max_distance=max_distance,
     )
 
 
@@ -124,6 +135,8 @@ def train_on_passages(
     base_voice_path: str | Path | None = None,
     emit: Callable[..., None] = journal.emit,
     should_stop: Callable[[], bool] = lambda: False,
+    weigh: Weigh | None = None,
+    max_distance: float | None = None,
 ) -> TrainResult:
     """Teaches a voice.
 
@@ -137,6 +150,9 @@ def train_on_passages(
       base_voice_path: A voice to start from, where its network is of the same make.
       emit: Told of progress and warnings, as `journal.emit`.
       should_stop: Asked before each step; true ends the run with a checkpoint.
+      weigh: Tells how often the frames of passages shall be heard (`CropSampler`); None: all alike.
+      max_distance: How far the voice may go from the base voice, as `distance` measures it: what goes farther is drawn
+        back toward it. None: as far as it likes.
 
     Raises:
       PracticeError: There is nothing to learn from, learning explodes again and again, or `should_stop`.
@@ -150,9 +166,11 @@ def train_on_passages(
         log_path=log_path,
         base_voice_path=base_voice_path,
         emit=emit,
+        weigh=weigh,
     )
     try:
-        return run.finish(should_stop)
+        result = run.finish(should_stop)
+        return run.hold(result, max_distance) if max_distance is not None else result
     except KeyboardInterrupt:
         run.save()
         raise
@@ -171,6 +189,7 @@ class _Run:
         log_path: str | Path | None,
         base_voice_path: str | Path | None,
         emit: Callable[..., None],
+        weigh: Weigh | None,
     ) -> None:
         self._budget = Budget(profile)
         self._emit = emit
@@ -182,6 +201,7 @@ class _Run:
             batch_size=profile.batch_size,
             f0_confidence_threshold=profile.f0_confidence_threshold,
             seed=profile.seed,
+            frame_weights=weigh(train_passages) if weigh else None,
         )
         if not eval_passages:
             self._warn(
@@ -191,6 +211,7 @@ class _Run:
             eval_passages or train_passages, self._n_frames, profile
         )
         self._learner = Learner(profile)
+        self._base_weights: dict[str, np.ndarray] = {}
         base = self._start(base_voice_path)
         self._learner.limit_reach(
             find_reach(
@@ -253,6 +274,31 @@ class _Run:
             history=list(self._history),
             ending=ending,
         )
+
+    def hold(self, result: TrainResult, max_distance: float) -> TrainResult:
+        """Draws a voice back toward its base until it is near enough."""
+        if not self._base_weights:
+            return result
+        base = VoiceModel(self._profile)
+        base.assign(self._base_weights)
+        taught, share = result.model.weights(), 1.0
+        while True:
+            away = distance(base, result.model, self._groups)
+            if away <= max_distance or share < LEAST_SHARE:
+                break
+            share *= 0.7
+            result.model.assign(
+                {
+                    name: (1 - share) * self._base_weights[name] + share * value
+                    for name, value in taught.items()
+                }
+            )
+        held = f", drawn back to {share:.0%} of its way" if share < 1 else ""
+        self._warn(
+            f"on held-out pitch and loudness the new voice is {away:.2f} times as far from its parent as that is from "
+            f"the recordings, of {max_distance:g} allowed{held}."
+        )
+        return result._replace(distance=away)
 
     def save(self) -> None:
         """Writes the checkpoint."""
@@ -375,7 +421,8 @@ class _Run:
             base = read_personality(Path(base_voice_path))
             reason = _misfit(base.learner_profile, self._profile)
             if not reason:
-                self._learner.start_from(read_weights(base_voice_path))
+                self._base_weights = read_weights(base_voice_path)
+                self._learner.start_from(self._base_weights)
                 return base.digest or str(base_voice_path)
         except (VoiceError, KeyError, ValueError) as error:
             reason = str(error)
@@ -432,6 +479,19 @@ class _Run:
 
     def _warn(self, text: str) -> None:
         self._emit(warning=practice_pb2.Warning(text=text))
+
+
+def distance(base: VoiceModel, other: VoiceModel, groups: Sequence[Crops]) -> float:
+    """How far a voice is from another on the same controls, against how far that one is from the recordings.
+
+    Both are spectral losses: 0 is the same sound, 1 as far as the base is from what it imitates.
+    """
+    from_base, from_recordings = [], []
+    for crops in groups:
+        sound = resynthesise(base, crops)
+        from_base.append(float(imitation_loss(other, crops._replace(audio=sound))))
+        from_recordings.append(float(imitation_loss(base, crops)))
+    return float(np.mean(from_base) / max(np.mean(from_recordings), 1e-9))
 
 
 def _validation_groups(

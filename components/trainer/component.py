@@ -9,10 +9,10 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from amadeus.personality import profiles
-from amadeus.v1 import profiles_pb2
+from amadeus.v1 import practice_pb2, profiles_pb2
 from components import artifacts
 from components.code_digest import CODE_DIGEST_KEY, running_code_digest
-from components.settings import LEARNER_PROFILE_KEY, PLAYER_PROFILE_KEY
+from components.settings import LEARNER_PROFILE_KEY, PLAYER_PROFILE_KEY, TASTE_KEY
 from components.trainer import executor
 from components.trainer.executor import (
     BASE_PERSONALITY_KEY,
@@ -28,6 +28,8 @@ SOURCES = (
     "amadeus.dsp",
     "amadeus.native",
     "amadeus.features.voicing",
+    "amadeus.feedback.descriptors",
+    "amadeus.feedback.likeness",
     "amadeus.personality",
     "amadeus.voice",
 )
@@ -42,6 +44,9 @@ class TrainerSpec(types.ComponentSpec):
         ),
         PLAYER_PROFILE_KEY: ExecutionParameter(
             type=profiles_pb2.PlayerProfile, use_proto=True, optional=True
+        ),
+        TASTE_KEY: ExecutionParameter(
+            type=practice_pb2.Taste, use_proto=True, optional=True
         ),
         CHECKPOINTS_PATH_KEY: ExecutionParameter(type=str),
         CODE_DIGEST_KEY: ExecutionParameter(type=str),
@@ -90,6 +95,7 @@ class Trainer(base_component.BaseComponent):
         checkpoints_path: Path,
         base_personality: types.BaseChannel | None = None,
         player_profile: profiles_pb2.PlayerProfile | None = None,
+        taste: practice_pb2.Taste | None = None,
     ) -> None:
         """Fills the spec.
 
@@ -100,6 +106,7 @@ class Trainer(base_component.BaseComponent):
           checkpoints_path: Folder for the checkpoints of unfinished lessons.
           base_personality: Parent to start from.
           player_profile: How the voice will play. None plays as the parent that it grew from, or else by the defaults.
+          taste: What to hear more often in the examples, keeping near the parent. None hears all alike.
         """
         spec = TrainerSpec(
             examples=examples,
@@ -107,6 +114,7 @@ class Trainer(base_component.BaseComponent):
             base_personality=base_personality,
             learner_profile=profiles.complete_learner_profile(learner_profile),
             player_profile=player_profile,
+            taste=taste,
             checkpoints_path=str(checkpoints_path),
             code_digest=running_code_digest(*SOURCES),
             model=types.Channel(type=standard_artifacts.Model),

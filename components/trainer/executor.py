@@ -39,7 +39,8 @@ class Executor(base_executor.BaseExecutor):
           output_dict: `model`: one Model artifact, the voice in `Format-Serving`. `model_run`: one
             ModelRun artifact, TensorBoard logs.
           exec_properties: `learner_profile`: LearnerProfile proto. `player_profile`: PlayerProfile proto, if the voice
-            shall play otherwise than its parent. `checkpoints_path`: folder for
+            shall play otherwise than its parent. `taste`: Taste proto, if some of the examples shall be heard more
+            often. `checkpoints_path`: folder for
             the checkpoints of unfinished lessons. `code_digest`: digest of the code.
 
         Raises:
@@ -53,6 +54,7 @@ class Executor(base_executor.BaseExecutor):
             lesson.profile,
             examples_fingerprint=_fingerprint(examples),
             parent_digest=_parent_digest(input_dict),
+            taste=lesson.taste,
             code_digest=exec_properties[CODE_DIGEST_KEY],
         )
         personality = teach.teach(
@@ -81,6 +83,7 @@ def _lesson(
         profile=settings.learner_profile(exec_properties),
         parent_path=Path(parents[0].uri) if parents else None,
         player_profile=settings.player_profile(exec_properties),
+        taste=settings.taste(exec_properties),
     )
 
 

@@ -2,20 +2,24 @@
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from google.protobuf import json_format
 
 import amadeus
 from amadeus.errors import VoiceError
+from amadeus.feedback.likeness import frame_weights
 from amadeus.personality import content, profiles
 from amadeus.v1 import personality_pb2, profiles_pb2
 from amadeus.voice import training
 from amadeus.voice.architecture import ARCHITECTURE
 from amadeus.voice.export import export
+from amadeus.voice.sampler import Passage
 
+MAX_DISTANCE = 0.5  # of the parent's own distance from the recordings: what feedback may change of a voice
 STATISTICS_NAME = "statistics.json"
 
 
@@ -29,6 +33,7 @@ class Lesson(NamedTuple):
       profile: Completed learner profile.
       parent_path: Voice to start from; None starts from nothing.
       player_profile: How the voice will play; None plays as the parent that it grew from, or else by the defaults.
+      taste: What to hear more often, from -1 to 1 by trait; the voice then keeps near its parent.
     """
 
     train_files: Sequence[str]
@@ -37,6 +42,7 @@ class Lesson(NamedTuple):
     profile: profiles_pb2.LearnerProfile
     parent_path: Path | None
     player_profile: profiles_pb2.PlayerProfile | None = None
+    taste: Mapping[str, float] = {}
 
 
 def teach(
@@ -63,6 +69,8 @@ def teach(
         checkpoint_path=checkpoint_path,
         log_path=log_path,
         base_voice_path=lesson.parent_path,
+        weigh=_weigher(lesson) if lesson.taste else None,
+        max_distance=MAX_DISTANCE if lesson.taste else None,
     )
     personality = _describe(lesson, result)
     export(result.model, model_path, personality)
@@ -76,6 +84,7 @@ def lesson_key(
     examples_fingerprint: str,
     parent_digest: str,
     code_digest: str,
+    taste: Mapping[str, float] | None = None,
 ) -> str:
     """Names a lesson by all that it depends on, so that only the same one takes up its checkpoint."""
     parts = (
@@ -83,8 +92,21 @@ def lesson_key(
         examples_fingerprint,
         parent_digest,
         code_digest,
+        *(f"{trait}={value!r}" for trait, value in sorted((taste or {}).items())),
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _weigher(lesson: Lesson) -> training.Weigh:
+    def weigh(passages: Sequence[Passage]) -> list[np.ndarray]:
+        return frame_weights(
+            [(passage.audio, passage.features) for passage in passages],
+            lesson.taste,
+            spec=profiles.spec(lesson.profile),
+            threshold=lesson.profile.f0_confidence_threshold,
+        )
+
+    return weigh
 
 
 def _describe(

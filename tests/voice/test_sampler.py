@@ -184,3 +184,43 @@ def test_a_file_whose_name_reads_as_a_glob_is_found(make_passage, tmp_path):
     write_records(path, [make_passage(seconds=0.5)])
     assert len(read_passages([str(path)])) == 1
     assert read_passages([]) == []
+
+
+def test_heavier_frames_are_heard_more_often(make_passage):
+    passages = [make_passage(220.0, take="a"), make_passage(330.0, take="b")]
+    n_frames = [len(p.features.f0_hz) for p in passages]
+    weights = [np.ones(n_frames[0]), np.full(n_frames[1], 3.0)]
+    sampler = CropSampler(
+        passages,
+        n_frames=25,
+        batch_size=4,
+        f0_confidence_threshold=0.5,
+        seed=3,
+        frame_weights=weights,
+    )
+    heard = np.concatenate([sampler.crops(step).f0_hz[:, 5] for step in range(200)])
+    assert np.mean(np.abs(heard - 330) < 1) == pytest.approx(0.75, abs=0.03)
+
+
+def test_heavier_moments_are_heard_more_often(make_passage):
+    passage = make_passage(220.0, seconds=4.0)
+    n_frames = len(passage.features.f0_hz)
+    late = np.where(np.arange(n_frames) < n_frames // 2, 1.0, 9.0)
+    ramp = passage.features._replace(
+        loudness_db=np.linspace(-60, -20, n_frames).astype(np.float32)
+    )
+    sampler = CropSampler(
+        [passage._replace(features=ramp)],
+        n_frames=25,
+        batch_size=4,
+        f0_confidence_threshold=0.5,
+        seed=3,
+        frame_weights=[late],
+    )
+    middles = np.concatenate(
+        [sampler.crops(step).loudness_db[:, 13] for step in range(100)]
+    )
+    assert np.mean(middles > -40) > 0.8
+    again = sampler.crops(7)
+    for one, other in zip(again, sampler.crops(7), strict=True):
+        np.testing.assert_array_equal(one, other)

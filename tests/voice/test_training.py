@@ -324,3 +324,58 @@ def test_a_damaged_parent_is_left_with_a_warning(teach, make_profile, parent_pat
     listener = Listener()
     teach(make_profile(step_count=1), base_voice_path=parent_path, emit=listener)
     assert "starts from nothing" in listener.warnings[0]
+
+
+@pytest.fixture(scope="module")
+def base_path(passages, tmp_path_factory):
+    """A voice that was taught a little, to start from."""
+    from amadeus.personality import profiles
+    from tests.voice.conftest import SETTINGS
+
+    profile = profiles.complete_learner_profile(profiles_pb2.LearnerProfile(**SETTINGS))
+    folder = tmp_path_factory.mktemp("base")
+    result = train_on_passages(
+        *passages, profile=profile, checkpoint_path=folder / "c", emit=Listener()
+    )
+    who = personality_pb2.Personality(learner_profile=profile, digest="sha256:base")
+    export.export(result.model, folder / "voice", who)
+    return folder / "voice"
+
+
+@pytest.mark.parametrize("max_distance", [0.2, 0.05])
+def test_a_voice_is_held_near_its_base(teach, make_profile, base_path, max_distance):
+    listener = Listener()
+    held = teach(
+        make_profile(step_count=30, learning_rate=0.03),
+        f"held-{max_distance}",
+        base_voice_path=base_path,
+        max_distance=max_distance,
+        emit=listener,
+    )
+    assert 0 < held.distance <= max_distance
+    assert "drawn back to" in listener.warnings[-1]
+
+
+def test_a_voice_that_stays_near_is_left_alone(teach, make_profile, base_path):
+    profile = make_profile(step_count=2, learning_rate=1e-5)
+    free = teach(profile, "free", base_voice_path=base_path)
+    held = teach(profile, "near", base_voice_path=base_path, max_distance=0.5)
+    assert held.distance < 0.5
+    for name, weight in free.model.weights().items():
+        assert_array_equal(held.model.weights()[name], weight)
+
+
+def test_without_a_base_there_is_nothing_to_be_held_to(teach, make_profile):
+    result = teach(make_profile(step_count=2), "alone", max_distance=0.1)
+    assert np.isnan(result.distance)
+
+
+def test_what_weighs_decides_what_is_heard(teach, make_profile):
+    asked = []
+
+    def weigh(passages):
+        asked.append(len(passages))
+        return [np.ones(len(p.features.f0_hz)) for p in passages]
+
+    teach(make_profile(step_count=2), "weighed", weigh=weigh)
+    assert asked == [3]
