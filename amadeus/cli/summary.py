@@ -44,6 +44,8 @@ def _say_verdict(deu_name: str, session: Session) -> Iterator[str]:
     if finished.is_new:
         yield f"{deu_name} plays generation {finished.generation} now{reason}"
         yield f"  digest  {finished.digest}"
+    elif finished.generation and verdict is not None and verdict.blessed:
+        yield f"nothing new: {deu_name} plays generation {finished.generation}, which is what came out{reason}"
     elif finished.generation and verdict is None:  # nothing was taught
         yield f"nothing changes: generation {finished.generation} of {deu_name} is like that already, and plays"
     elif finished.generation:

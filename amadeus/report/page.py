@@ -11,6 +11,7 @@ from amadeus.home import Deu, Home, write_atomically
 from amadeus.personality.profiles import complete_learner_profile
 from amadeus.report import figures, tables, wording
 from amadeus.report.evaluation import read_examples
+from amadeus.report.feedback import gather as gather_feedback
 from amadeus.report.session import Session, read_session, read_statistics
 from amadeus.report.spectrogram import RANGE_DB, draw_scale
 from amadeus.v1 import profiles_pb2
@@ -91,6 +92,7 @@ def _gather(deu: Deu, session: Session) -> dict[str, Any]:
         "training": figures.draw_training(session.training) if session.training else "",
         "best": _best(session),
         "examples": drawn,
+        "feedback": gather_feedback(session.path),
         "scale": draw_scale(),
         "range_db": RANGE_DB,
         "metrics": tables.metric_rows(session),
@@ -117,6 +119,9 @@ def judge(session: Session) -> Verdict:
         reason = verdict.reason if verdict is not None else ""
         if finished.is_new:
             return Verdict("good", "Blessed", reason or "The new voice plays.")
+        if verdict is not None and verdict.blessed and finished.generation:
+            sentence = f"What came out is generation {finished.generation}, which was there already. {reason}"
+            return Verdict("good", "Nothing new", sentence.strip())
         return Verdict("bad", "Not blessed", reason or "The old voice keeps playing.")
     if failed is not None and failed.exit_status == 130:
         return Verdict("open", "Stopped", failed.text)

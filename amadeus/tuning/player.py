@@ -1,7 +1,9 @@
 """Knobs of the player turned: a new generation with the same network, at once."""
 
+import contextlib
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,13 +59,17 @@ def tune_player(
         deu.point_to(found.generation)
         path = deu.voice_path(found.generation)
         return Tuned(found, path, False, 0)
+    from amadeus.lineage.sessions import check_writable  # loads ML Metadata
+
+    check_writable(home, deu)
     same_as = _find(deu, digest)
     practice = name_practice()
     practice_path = request.write_tuning(deu, practice, _request(deu, plan))
     journal = Journal(practice_path / JOURNAL_NAME)
     try:
         placed = _place(deu, plan, digest, practice)
-        record(home, deu, placed, plan.parent.generation, plan.changes)
+        with _withdrawn_if_it_fails(deu, placed.generation):
+            record(home, deu, placed, plan.parent.generation, plan.changes)
         deu.point_to(placed.generation)
     except AmadeusError as error:
         journal.write(
@@ -118,8 +124,11 @@ def mend_record(home: Home, deu: Deu, personality: personality_pb2.Personality) 
     Raises:
       HomeError: The metadata cannot be written.
     """
-    tuning = request.read_tuning(deu.practices_path / (personality.practice or "-"))
-    if tuning is not None and request.is_of_player(tuning.changes):
+    path = deu.practices_path / (personality.practice or "-")
+    tuning = request.read_tuning(path)
+    if tuning is None or request.is_feedback(path):
+        return
+    if request.is_of_player(tuning.changes):
         record(home, deu, personality, tuning.parent_generation, list(tuning.changes))
 
 
@@ -143,6 +152,19 @@ def _place(
         prepared = staging / "voice"
         network.share_network(plan.parent_path, prepared)
         return generations.place(prepared, deu.voices_path, child).personality
+
+
+@contextlib.contextmanager
+def _withdrawn_if_it_fails(deu: Deu, generation: int) -> Iterator[None]:
+    """Takes a generation away again that the lineage could not take in: nobody was pointed to it yet."""
+    try:
+        yield
+    except AmadeusError:
+        path = deu.voices_path / str(generation)
+        doomed = path.with_name(f"{generations.STAGING_PREFIX}{generation}")
+        path.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+        raise
 
 
 def _request(deu: Deu, plan: Plan) -> practice_pb2.TuningRequest:

@@ -36,6 +36,14 @@ def read_tuning(practice_path: Path) -> practice_pb2.TuningRequest | None:
         return None
 
 
+def is_feedback(practice_path: Path) -> bool:
+    """Whether the knobs of a practice were turned by what was heard, not by hand."""
+    try:
+        return "regions" in json.loads((practice_path / REQUEST_NAME).read_text())
+    except (OSError, ValueError, TypeError):
+        return False
+
+
 def write_tuning(deu: Deu, practice: str, tuning: practice_pb2.TuningRequest) -> Path:
     """Makes the folder of a tuning with its request, and returns it.
 
@@ -95,7 +103,7 @@ def find_recordings(
         raise PracticeError(
             f"generation {personality.generation} of {deu.name} was not taught here, or what it was taught with was "
             f"not kept: knobs of the learner need recordings; teach it with `amadeus practice imitate {deu.name} "
-            "RECORDINGS`, which takes --learner too."
+            "RECORDINGS`, which takes --learner too, or have the studio that taught it tune it with --studio."
         )
     return earlier.recordings
 

@@ -162,6 +162,27 @@ def test_the_request_names_what_was_sent(lesson):
         assert Path(uri).parent == lesson.there / "recordings"
 
 
+@pytest.mark.slow
+def test_the_studio_tunes_the_voice_with_the_recordings_it_kept(lesson):
+    with studio(lesson.there) as (_, port):
+        ran = amadeus(
+            lesson.here,
+            *("practice", "tune", "cello", "--studio", f"localhost:{port}"),
+            *("--player", "brightness=0.5", "--learner", "learning_rate=0.001"),
+            *("--steps", 3, "--learner", "blessing_tolerance=9"),
+        )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "AudioExampleGen taken from the cache" in ran.stdout
+    assert "DdspTransform taken from the cache" in ran.stdout
+    assert "generation 2 of cello" in ran.stdout
+    first, tuned = (
+        read_personality(Home(lesson.here).deu("cello").voice_path(generation))
+        for generation in (1, 2)
+    )
+    assert tuned.parent_digest == first.digest
+    assert tuned.player_profile.brightness == 0.5
+
+
 @pytest.mark.parametrize("kind", ["silence", "text", "long"])
 def test_the_coach_refuses_by_name(kind, tmp_path):
     path = tmp_path / "mine.wav"

@@ -1,8 +1,12 @@
 """Knobs of the player turned: the same network, another profile, a digest that covers content only."""
 
+import contextlib
 import errno
 import json
 import os
+import sqlite3
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -185,10 +189,66 @@ def test_a_voice_that_lacks_a_file_is_not_tuned(deu, tune, name):
     assert deu.generations() == [1]
 
 
-def test_metadata_that_cannot_be_written_are_said(home, deu, tune):
+def test_metadata_that_cannot_be_written_are_said_and_nothing_changes(home, deu, tune):
     home.metadata_path.mkdir()
     with pytest.raises(HomeError, match="metadata"):
         tune("brightness=0.5")
+    assert deu.generations() == [1]
+    assert not deu.practices()
+
+
+@pytest.mark.parametrize("damage", ["text", "read-only", "newer", "locked"])
+def test_a_store_that_takes_nothing_in_is_said_and_nothing_changes(
+    home, deu, tune, damage
+):
+    tune("brightness=0.5")
+    with contextlib.ExitStack() as held:
+        _spoil(home.metadata_path, damage, held)
+        with pytest.raises(HomeError, match="metadata") as caught:
+            tune("brightness=1")
+    assert "\n" not in str(caught.value)
+    assert deu.generations() == [1, 2]
+    assert len(deu.practices()) == 1
+
+
+def _spoil(path, damage, held):
+    if damage == "text":
+        path.write_text("Dear Constanze, this is no database at all. " * 99)
+    elif damage == "read-only":
+        if os.geteuid() == 0:
+            pytest.skip("nothing is read-only to root")
+        path.chmod(0o444)
+    elif damage == "newer":
+        with contextlib.closing(sqlite3.connect(path)) as store:
+            store.execute("UPDATE MLMDEnv SET schema_version = 999")
+            store.commit()
+    else:  # from another process: SQLite's locks do not hold within one
+        hold = (
+            "import sqlite3, sys; store = sqlite3.connect(sys.argv[1])\n"
+            "store.execute('BEGIN EXCLUSIVE'); print('held', flush=True); input()"
+        )
+        holder = held.enter_context(
+            subprocess.Popen(
+                [sys.executable, "-c", hold, str(path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )
+        held.callback(holder.kill)
+        assert holder.stdout.readline() == "held\n"
+
+
+def test_a_generation_that_could_not_be_recorded_is_withdrawn(deu, tune, monkeypatch):
+    def refuse(*_, **__):
+        raise HomeError("the metadata were locked a moment after they were not")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(player, "record", refuse)
+        with pytest.raises(HomeError, match="a moment after"):
+            tune("brightness=0.5")
+    assert [path.name for path in deu.voices_path.iterdir()] == ["1"]
+    assert tune("brightness=0.5").is_new
 
 
 def test_a_tuned_voice_performs_as_tuned(deu, tune):
