@@ -9,7 +9,7 @@ from google.protobuf import json_format
 
 import amadeus
 from amadeus.errors import AmadeusError, ConfigError
-from amadeus.feedback import history, regions, steps
+from amadeus.feedback import history, regions, replay, steps
 from amadeus.feedback.evidence import Region
 from amadeus.feedback.history import FEEDBACK_NAME
 from amadeus.feedback.judgement import Finding, Judgement, judge
@@ -146,10 +146,11 @@ def give(
     *,
     practice: str,
     note: str = "",
+    voice: Voice | None = None,
 ) -> Given:
     """Makes the generation that a judgement asks for and lets it play; without one nothing is written.
 
-    The caller holds the deu's lock.
+    The caller holds the deu's lock. With a voice, the marked regions are played again for the report.
 
     Raises:
       VoiceError: The parent is damaged.
@@ -172,6 +173,11 @@ def give(
         journal.write(failed=failed)
         raise
     _conclude(practice_path, journal, placed, heard)
+    if voice is not None:
+        pairs = replay.replay(
+            heard.takes, heard.regions, voice, judgement.player_profile
+        )
+        replay.write_pairs(pairs, practice_path, sample_rate=voice.spec.sample_rate)
     return Given(placed, is_new=True, practice_path=practice_path)
 
 

@@ -28,16 +28,16 @@ TRAITS: dict[str, Trait] = {
         "dB", 1.0, "louder", "softer", "loudness_offset_db", goes_with_playing=False
     ),
     "pitch_midi": Trait("semitones", 1.0, "higher", "lower", goes_with_playing=False),
-    "brightness_octaves": Trait("octaves", 0.1, "brighter", "darker", "brightness"),
+    "brightness_octaves": Trait("octaves", 0.06, "brighter", "darker", "brightness"),
     "tilt_db": Trait("dB an octave", 1.0, "less steep in its harmonics", "steeper"),
     "odd_even_db": Trait("dB", 2.0, "hollower", "fuller"),
-    "noise_db": Trait("dB", 1.5, "breathier", "cleaner", "noise_gain_db"),
+    "noise_db": Trait("dB", 1.0, "breathier", "cleaner", "noise_gain_db"),
     "roughness_db": Trait("dB", 0.5, "rougher", "smoother"),
     "attack_octaves": Trait(
-        "octaves", 0.3, "slower in its attacks", "faster", "attack_scale"
+        "octaves", 0.25, "slower in its attacks", "faster", "attack_scale"
     ),
     "vibrato_depth_cents": Trait(
-        "cents", 5.0, "deeper in its vibrato", "shallower", "vibrato_scale"
+        "cents", 4.0, "deeper in its vibrato", "shallower", "vibrato_scale"
     ),
     "vibrato_rate_hz": Trait(
         "Hz", 0.4, "faster in its vibrato", "slower", "vibrato_rate_hz"

@@ -5,7 +5,7 @@ never clip: a performance whose peak would pass -1 dBFS is turned down as a whol
 nothing but its level, and the ama is told by how much.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
@@ -144,6 +144,24 @@ def perform_audio(
             f"the pitch is moved by {transfer.octaves:+d} octave{plural} into the range the voice learned."
         )
     return _perform(voice, [transfer.controls], profile, notices)
+
+
+def perform_controls(
+    voice: Voice,
+    lines: Sequence[Controls],
+    player_profile: profiles_pb2.PlayerProfile,
+) -> Performance:
+    """Plays lines as they are: what a profile does to notes is in them already.
+
+    Args:
+      voice: Who plays.
+      lines: At least one.
+      player_profile: Complete; its reverb and gain apply.
+
+    Raises:
+      VoiceError: The voice gives what is no sound.
+    """
+    return _perform(voice, list(lines), player_profile, [])
 
 
 def resample_performance(performance: Performance, *, sample_rate: int) -> Performance:

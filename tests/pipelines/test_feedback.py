@@ -1,0 +1,41 @@
+"""Feedback for the learner through the real pipeline."""
+
+import pytest
+
+from amadeus.feedback.learning import make_request, write_request
+from amadeus.personality import content
+from pipelines import feedback, tuning
+from tests.pipelines.conftest import profile_with
+
+
+def test_requests_are_told_apart():
+    likes = '{"deu": "cello", "taste": {"traits": [{"trait": "noise_db"}]}}'
+    turns = '{"deu": "cello", "changes": [{"profile": "player"}]}'
+    assert feedback.taste(feedback.parse_request(likes)).traits[0].trait == "noise_db"
+    assert feedback.taste(feedback.parse_request(turns)) is None
+    plain = feedback.parse_request('{"deu": "cello"}')
+    assert type(plain) is type(tuning.parse_request('{"deu": "cello"}'))
+    assert feedback.taste(plain) is None
+
+
+@pytest.mark.slow
+def test_the_learner_hears_what_is_liked_and_keeps_near(practised):
+    deu = practised.deu
+    parent = content.read_personality(deu.voice_path())
+    asked = make_request(
+        deu, parent, {"brightness_octaves": -0.9}, practice="6-feedback", step_count=4
+    )
+    asked.learner_profile.CopyFrom(
+        profile_with(asked.learner_profile, blessing_tolerance=10.0)
+    )
+    outcome = practised.run(write_request(deu, asked))
+    assert outcome.status == 0
+    cached, ran = outcome.cached
+    assert {"AudioExampleGen", "DdspTransform"} <= cached
+    assert "Trainer" in ran
+    (said,) = [w.text for w in outcome.all("warning") if "from its parent" in w.text]
+    assert "0.5 allowed" in said
+    child = content.read_personality(deu.voice_path())
+    assert child.parent_digest == parent.digest
+    assert child.player_profile == parent.player_profile
+    assert child.practice == "6-feedback"
