@@ -53,3 +53,14 @@ def test_a_voice_that_could_not_be_measured_is_not_blessed():
 
 def test_a_parent_that_could_not_be_measured_is_no_obstacle():
     assert judge(GOOD, {"spectral_loss": math.nan}).blessed
+
+
+def test_losses_compared_elsewhere_decide_and_say_how():
+    against = bless.Against(5.0, 6.0, ", compared at 8000 Hz")
+    verdict = bless.judge(GOOD, {}, peak=0.5, tolerance=0.0, against=against)
+    assert verdict.blessed
+    assert "5.000 against the parent's 6.000, compared at 8000 Hz" in verdict.reason
+    worse = bless.judge(
+        GOOD, {}, peak=0.5, tolerance=0.0, against=against._replace(loss=6.1)
+    )
+    assert not worse.blessed
