@@ -51,6 +51,7 @@ def run(place: Place) -> practice_pb2.PracticeFinished:
     verdict = _read_verdict(outputs)
     if nodes["Evaluator"].cached:
         emit(evaluated=practice_pb2.Evaluated(**verdict))
+    lineage.repair(place.home, place.deu)
     lineage.attribute(place.home, place.deu)
     _point(place, outputs)
     finished = _finish(place, outputs)

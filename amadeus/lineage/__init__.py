@@ -7,7 +7,9 @@ Artifacts
   `amadeus.Personality`   a generation; its base type is Model, its uri its folder. Custom properties: `deu` (string),
                           `generation` (int, from 1), `digest` and `parent_digest` (`sha256:` and 64 digits; empty: it
                           grew from nothing), `practice` (string), `mlmd_uuid` (string, as TF Serving exports it),
-                          `metric_NAME` (double, lower is better), `imported` (int 1: made elsewhere). Its state is
+                          `metric_NAME` (double, lower is better), `imported` (int 1: made elsewhere; then `born_deu`,
+                          `born_generation`, `born_kind` and `born_ms` say who it was there, and a `generation` of 0 is
+                          an ancestor that was never held here). Its state is
                           LIVE, or DELETED once its files are gone; the record stays.
   `Examples`              recordings; custom property `takes` is JSON: a list of {"name", "digest" (SHA-256 of the
                           file), "splits"}, of imported ones also "duration_s" where it was known.
@@ -16,7 +18,8 @@ Events
   INPUT of that execution, the only one of type `amadeus.Personality`, with the key `parent`. What it learned from is
   reached by further inputs, from artifact to the execution that made it, until a Personality.
 Executions
-  `...PersonalityWriter` of a TFX run for an imitation; `amadeus.Tuning`, `amadeus.Feedback`, `amadeus.Import`.
+  `...PersonalityWriter` of a TFX run for an imitation; `amadeus.Tuning`, `amadeus.Feedback`, `amadeus.Import`;
+  `amadeus.Repair` for a generation whose maker was killed before it could record it (custom property `repaired`: 1).
 Contexts
   `amadeus.Deu`           all generations of a deu, by its name.
   `amadeus.Practice`      DEU/PRACTICE: a session, with its executions and what it made.
@@ -26,6 +29,7 @@ A deu that was removed and made anew has the same name: what was recorded before
 to the earlier one. A generation recorded twice counts as it was first.
 """
 
+from amadeus.lineage.orphans import find_unrecorded, repair
 from amadeus.lineage.read import (
     ancestry_of,
     detailed,
@@ -44,8 +48,10 @@ __all__ = [
     "ancestry_of",
     "attribute",
     "detailed",
+    "find_unrecorded",
     "generations_of",
     "lineage_of",
     "record_of",
     "render_text",
+    "repair",
 ]

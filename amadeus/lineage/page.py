@@ -45,6 +45,7 @@ _KIND_WORDS = {
     "tuning": "tuned by its knobs",
     "feedback": "shaped by feedback",
     "import": "imported",
+    "found": "recorded afterwards",
 }
 
 

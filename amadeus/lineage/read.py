@@ -39,6 +39,7 @@ _KINDS: Mapping[str, Kind] = {
     "amadeus.Import": "import",
     "amadeus.Tuning": "tuning",
     "amadeus.Feedback": "feedback",
+    "amadeus.Repair": "found",
 }
 _RUN_CONTEXT = "pipeline_run"
 _NODE_CONTEXT = "node"
@@ -231,10 +232,18 @@ def _unknown(deu: Deu, generation: int, known: list[int]) -> str:
 
 
 def _choose(personalities: list[_Artifact]) -> dict[int, _Artifact]:
-    """Takes of each generation the personality that has it now, as it was first recorded."""
+    """Takes of each generation the personality that has it now, as it was first recorded.
+
+    What was recorded afterwards, because its practice had been killed, gives way to what the practice records itself.
+    """
     digests = {_generation(p): _digest(p) for p in personalities}  # the last one wins
-    first = {(_generation(p), _digest(p)): p for p in reversed(personalities)}
+    late_first = sorted(reversed(personalities), key=_is_repaired, reverse=True)
+    first = {(_generation(p), _digest(p)): p for p in late_first}
     return {number: first[number, digest] for number, digest in digests.items()}
+
+
+def _is_repaired(personality: _Artifact) -> bool:
+    return "repaired" in personality.custom_properties
 
 
 def _kinds(store: _Store) -> dict[int, Kind]:

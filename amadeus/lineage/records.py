@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["imitation", "tuning", "feedback", "import"]
+Kind = Literal["imitation", "tuning", "feedback", "import", "found"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ _KIND_WORDS = {
     "tuning": "tuned",
     "feedback": "after feedback",
     "import": "imported",
+    "found": "recorded afterwards",
 }
 
 
@@ -110,6 +111,13 @@ def render_tree(deu: Deu, records: Sequence[GenerationRecord]) -> str:
     lines += [_line(row, standing, width) for row in rows]
     if notice := deu.pointer_notice():
         lines += ["", notice]
+    unrecorded = standing.held - {record.generation for record in records}
+    if unrecorded:
+        named = ", ".join(map(str, sorted(unrecorded)))
+        lines += [
+            "",
+            f"there, but not recorded yet: {named}; the next practice or import of {deu.name} does it",
+        ]
     return "\n".join(lines)
 
 

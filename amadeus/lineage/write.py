@@ -53,7 +53,7 @@ def _attribute(store: ml_metadata.MetadataStore, deu: Deu) -> int:
     personalities = find_personalities(store, deu)
     if not personalities:
         return 0
-    context_id = _context(store, deu.name)
+    context_id = deu_context(store, deu.name)
     there = {a.id for a in store.get_artifacts_by_context(context_id)}
     attributions = [
         metadata_store_pb2.Attribution(artifact_id=a.id, context_id=context_id)
@@ -102,8 +102,9 @@ def _record(
         a.uri == str(voice_path) and _digest(a) == personality.digest for a in known
     ):
         return
-    artifact = _artifact(store, personality, voice_path, mlmd_uuid)
-    artifact.name = _unique_name(deu, f"{personality.generation}/{personality.digest}")
+    artifact = describe(store, personality, voice_path, mlmd_uuid)
+    artifact.custom_properties[IMPORTED_PROPERTY].int_value = 1
+    artifact.name = unique_name(deu, f"{personality.generation}/{personality.digest}")
     pedigree = _pedigree(voice_path, personality)
     chain: list[_Arrival] = [_Arrival(artifact, personality.parent_digest, None)]
     if pedigree is not None:
@@ -179,14 +180,14 @@ class _Graph:
         )
         self._edge(arrival.artifact, _Event(type=_Event.OUTPUT))
         if parent is not None:
-            self._edge(parent, _input("parent"))
+            self._edge(parent, input_event("parent"))
         if arrival.entry is not None and arrival.entry.takes:
-            self._edge(_examples(self._store, arrival.entry), _input("examples"))
+            self._edge(_examples(self._store, arrival.entry), input_event("examples"))
 
     def put(self) -> None:
         """Writes all of it in one transaction."""
         contexts = self._store.get_contexts_by_id(
-            [_context(self._store, self._deu.name)]
+            [deu_context(self._store, self._deu.name)]
         )
         self._store.put_lineage_subgraph(
             self._executions,
@@ -223,7 +224,7 @@ def _ancestor(
         type_id=_personality_type(store),
         uri="",
         state=metadata_store_pb2.Artifact.REFERENCE,
-        name=_unique_name(deu, f"0/{entry.digest}"),
+        name=unique_name(deu, f"0/{entry.digest}"),
     )
     properties = artifact.custom_properties
     properties["deu"].string_value = deu.name
@@ -258,24 +259,26 @@ def _examples(
     return artifact
 
 
-def _unique_name(deu: Deu, what: str) -> str:
+def unique_name(deu: Deu, what: str) -> str:
     """Names an artifact so that ML Metadata takes it once; a deu made anew begins anew."""
     return f"{deu.name} of {deu.created_at}: {what}"
 
 
-def _input(key: str) -> metadata_store_pb2.Event:
+def input_event(key: str) -> metadata_store_pb2.Event:
+    """Makes an event of an input, such as `parent`."""
     event = _Event(type=_Event.INPUT)
     event.path.steps.add(key=key)
     event.path.steps.add(index=0)
     return event
 
 
-def _artifact(
+def describe(
     store: ml_metadata.MetadataStore,
     personality: personality_pb2.Personality,
     voice_path: Path,
     mlmd_uuid: str,
 ) -> metadata_store_pb2.Artifact:
+    """Makes the artifact of a generation, not yet written."""
     artifact = metadata_store_pb2.Artifact(
         type_id=_personality_type(store),
         uri=str(voice_path),
@@ -283,7 +286,6 @@ def _artifact(
     )
     properties = artifact.custom_properties
     properties["generation"].int_value = personality.generation
-    properties[IMPORTED_PROPERTY].int_value = 1
     properties["mlmd_uuid"].string_value = mlmd_uuid
     for name in ("deu", "digest", "parent_digest", "practice"):
         properties[name].string_value = getattr(personality, name)
@@ -306,7 +308,7 @@ def _find_type(store: ml_metadata.MetadataStore, name: str, base_type: int) -> i
         return store.put_artifact_type(kind)
 
 
-def _context(store: ml_metadata.MetadataStore, name: str) -> int:
+def deu_context(store: ml_metadata.MetadataStore, name: str) -> int:
     """Finds the context of a deu or makes it: type and name together are unique."""
     known = store.get_context_by_type_and_name(DEU_CONTEXT_TYPE, name)
     if known is not None:

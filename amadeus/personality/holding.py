@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from amadeus.errors import NotHeldError, VoiceError
+from amadeus.errors import HomeError, NotHeldError, VoiceError
 from amadeus.home import Deu, Home, explain_os_errors
 from amadeus.personality import content, generations, inspection, weights
 from amadeus.personality.bundle import BundleLimits, Check, read_bundle
@@ -125,16 +125,34 @@ def hold(
         with _lock(root):
             known = _find_whole(home, personality.digest, deu_name)
             if known is not None:
-                return Held(known.read(), True, known.path)
+                return _finish(home, known)
             deu = _deu(home, deu_name or personality.deu)
             personality.deu = deu.name
             deu.voices_path.mkdir(exist_ok=True)
             placed = generations.place(prepared, deu.voices_path, personality)
             deu.point_to(placed.personality.generation)
+            _record(home, deu, placed)  # before others may wonder why it is not
+    return Held(placed.personality, False, placed.path)
+
+
+def _record(home: Home, deu: Deu, placed: generations.Placed) -> None:
     from amadeus.lineage.write import record_import  # loads ML Metadata
 
     record_import(home, deu, placed.personality, placed.path, placed.mlmd_uuid)
-    return Held(placed.personality, False, placed.path)
+
+
+def _finish(home: Home, known: Holding) -> Held:
+    """Hands out who is held already; if its import was killed before its end, brings that to its end."""
+    from amadeus.lineage.orphans import find_unrecorded, repair  # loads ML Metadata
+
+    deu = home.deu(known.deu)
+    is_new = False
+    with contextlib.suppress(HomeError):  # a store that cannot be read changes nothing
+        is_new = known.generation in find_unrecorded(home, deu)
+    if is_new:
+        deu.point_to(known.generation)
+        repair(home, deu)
+    return Held(known.read(), not is_new, known.path)
 
 
 def _find_whole(home: Home, digest: str, deu_name: str | None) -> Holding | None:

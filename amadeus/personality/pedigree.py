@@ -25,7 +25,7 @@ MAX_BYTES = 2 * 2**20
 MAX_ENTRIES = 257  # the personality and 256 ancestors; of older ones the number is told
 MAX_TAKES = 1_000
 MAX_METRICS = 100
-KINDS = ("imitation", "tuning", "feedback", "import")
+KINDS = ("imitation", "tuning", "feedback", "import", "found")
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _FILE_DIGEST = re.compile(r"[0-9a-f]{64}")

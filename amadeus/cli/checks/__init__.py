@@ -28,3 +28,4 @@ def examine(home: Home) -> Iterator[Check]:
     yield homes.check_metadata(home)
     for deu in home.deus():
         yield homes.check_voice(deu)
+        yield from homes.check_records(home, deu)

@@ -4,9 +4,11 @@ import json
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from amadeus.cli.checks.check import Check, judge
+from amadeus.errors import AmadeusError
 from amadeus.home import Deu, Home
 
 MIN_FREE_BYTES, GOOD_FREE_BYTES = 0.5e9, 5e9
@@ -48,6 +50,27 @@ def check_metadata(home: Home) -> Check:
     except sqlite3.Error as error:
         return Check("lineage", "problem", f"{home.metadata_path}: {error}", mend)
     return Check("lineage", "ok", f"{count} artifacts recorded")
+
+
+def check_records(home: Home, deu: Deu) -> Iterator[Check]:
+    """Every generation that is there is in the lineage; who made others was killed before it could record them."""
+    if not deu.generations() or not home.metadata_path.exists():
+        return
+    from amadeus.lineage import find_unrecorded  # ML Metadata takes half a second
+
+    try:
+        missing = find_unrecorded(home, deu)
+    except AmadeusError:
+        return  # the check of the store itself tells
+    if missing:
+        named = ", ".join(map(str, missing))
+        mend = f"nothing needs to be done: the next practice or import of {deu.name} records them"
+        yield Check(
+            f"deu {deu.name}",
+            "warning",
+            f"not in the lineage: generation {named}",
+            mend,
+        )
 
 
 def check_voice(deu: Deu) -> Check:
