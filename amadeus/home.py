@@ -35,6 +35,9 @@ from pathlib import Path
 from amadeus.errors import ConfigError, HomeError, NotHeldError
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+METADATA_VARIABLE = (
+    "AMADEUS_METADATA"  # address of a MySQL server instead of the file in the home
+)
 POINTER_NAME = "current"
 PRUNED_NAME = "pruned"
 
@@ -275,6 +278,11 @@ def open_home(path: str | None = None) -> Home:
     import platformdirs  # here, so that `--help` does not pay for it
 
     return Home(Path(platformdirs.user_data_dir("amadeus")))
+
+
+def is_recorded(home: Home) -> bool:
+    """Tells whether there can be any metadata to read."""
+    return bool(os.environ.get(METADATA_VARIABLE)) or home.metadata_path.exists()
 
 
 @contextlib.contextmanager

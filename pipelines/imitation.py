@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ml_metadata.proto import metadata_store_pb2
 from tfx import types
 from tfx.dsl.components.common import importer
 from tfx.dsl.experimental.conditionals import conditional
-from tfx.orchestration import metadata, pipeline
+from tfx.orchestration import pipeline
 
 from amadeus.personality import content
 from amadeus.v1 import practice_pb2, profiles_pb2
@@ -32,7 +33,7 @@ class ImitationConfig:
       learner_profile: How to learn; open fields take their defaults.
       voices_path: Folder of the deu's generations.
       pipeline_root: Folder for artifacts and checkpoints.
-      metadata_path: SQLite file of ML Metadata.
+      metadata: How to connect to ML Metadata.
       parent_path: Voice to start from; None starts from nothing.
       beam_args: Options for Beam.
       player_profile: How the new voice plays; None plays as its parent.
@@ -44,7 +45,7 @@ class ImitationConfig:
     learner_profile: profiles_pb2.LearnerProfile
     voices_path: Path
     pipeline_root: Path
-    metadata_path: Path
+    metadata: metadata_store_pb2.ConnectionConfig
     parent_path: Path | None = None
     beam_args: tuple[str, ...] = ()
     player_profile: profiles_pb2.PlayerProfile | None = None
@@ -92,11 +93,10 @@ def create_pipeline(config: ImitationConfig) -> pipeline.Pipeline:
             parent=born_of,
         )
     nodes = [example_gen, transform, trainer, evaluator, pusher, writer]
-    connection = metadata.sqlite_metadata_connection_config(str(config.metadata_path))
     return pipeline.Pipeline(
         pipeline_name=pipeline_name(config.deu),
         pipeline_root=str(config.pipeline_root),
-        metadata_connection_config=connection,
+        metadata_connection_config=config.metadata,
         components=[parent, *nodes] if parent else nodes,
         enable_cache=True,
         beam_pipeline_args=list(config.beam_args),

@@ -15,12 +15,12 @@ from typing import Any
 import ml_metadata
 from google.protobuf import json_format
 from ml_metadata.proto import metadata_store_pb2
-from tfx.orchestration import metadata
 
 from amadeus import lineage
 from amadeus.errors import ConfigError, NotHeldError
 from amadeus.home import Home, explain_os_errors, write_atomically
 from amadeus.journal import emit
+from amadeus.lineage.store import connection
 from amadeus.personality import content, profiles
 from amadeus.v1 import personality_pb2, practice_pb2
 from components.evaluation_file import METRICS_NAME
@@ -82,7 +82,7 @@ def _configure(place: Place, request: feedback.Request) -> imitation.ImitationCo
         learner_profile=profiles.complete_learner_profile(request.learner_profile),
         voices_path=place.deu.voices_path,
         pipeline_root=place.deu.pipeline_path,
-        metadata_path=place.home.metadata_path,
+        metadata=connection(place.home),
         parent_path=place.deu.voice_path(parent) if parent else None,
         beam_args=tuple(runner.beam_args(request.beam_arg)),
         player_profile=tuning.player_profile(request),
@@ -111,8 +111,7 @@ Outputs = dict[str, metadata_store_pb2.Artifact]
 
 def _outputs(home: Home, nodes: dict[str, runner.NodeResult]) -> Outputs:
     """Finds the output artifacts of a run, by `Component.key`."""
-    connection = metadata.sqlite_metadata_connection_config(str(home.metadata_path))
-    store = ml_metadata.MetadataStore(connection)
+    store = ml_metadata.MetadataStore(connection(home))
     outputs = {}
     for name, node in nodes.items():
         if node.execution_id is None:

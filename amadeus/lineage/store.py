@@ -20,35 +20,27 @@ from ml_metadata.errors import NotFoundError, StatusError
 from ml_metadata.proto import metadata_store_pb2
 
 from amadeus.errors import ConfigError, HomeError
-from amadeus.home import Deu, Home
+from amadeus.home import METADATA_VARIABLE, Deu, Home, is_recorded
 
 PERSONALITY_TYPE = "amadeus.Personality"
 METRIC_PREFIX = "metric_"
 IMPORTED_PROPERTY = "imported"  # 1 for what was not made in this home
 
-ADDRESS_VARIABLE = "AMADEUS_METADATA"
 PASSWORD_VARIABLE = "AMADEUS_METADATA_PASSWORD"
 PASSWORD_FILE_VARIABLE = "AMADEUS_METADATA_PASSWORD_FILE"
 
 Mode = metadata_store_pb2.SqliteMetadataSourceConfig.ConnectionMode
 
-_ATTEMPTS, _PAUSE_S = (
-    8,
-    0.1,
-)  # a practice that writes at the same moment is done in less
+# who writes at the same moment is done in less
+_PATIENCE_S, _PAUSE_S = 8.0, 0.1
 _MYSQL_PORT = 3306
 _Config = metadata_store_pb2.ConnectionConfig
 _T = TypeVar("_T")
 
 
-def is_recorded(home: Home) -> bool:
-    """Tells whether there can be any metadata to read."""
-    return bool(os.environ.get(ADDRESS_VARIABLE)) or home.metadata_path.exists()
-
-
 def name_store(home: Home) -> str:
     """Says where the metadata of a home lie, without any secret."""
-    address = os.environ.get(ADDRESS_VARIABLE)
+    address = os.environ.get(METADATA_VARIABLE)
     return address.partition("?")[0] if address else str(home.metadata_path)
 
 
@@ -65,7 +57,7 @@ def connection(
       ConfigError: `AMADEUS_METADATA` is no address, or its password cannot be read.
     """
     config = _Config()
-    address = os.environ.get(ADDRESS_VARIABLE)
+    address = os.environ.get(METADATA_VARIABLE)
     if not address:
         config.sqlite.filename_uri = str(home.metadata_path)
         config.sqlite.connection_mode = mode
@@ -93,19 +85,21 @@ def open_store(home: Home, *, mode: int) -> ml_metadata.MetadataStore | None:
         1  # upstream's pauses add up to half a minute
     )
     with worded(home):
-        return persist(lambda: ml_metadata.MetadataStore(config))
+        return ml_metadata.MetadataStore(
+            config
+        )  # waits for half a minute where it is locked
 
 
 def persist(write: Callable[[], _T]) -> _T:
     """Tries again for a while what another writer keeps from happening."""
-    for attempt in range(_ATTEMPTS):
+    last_s = time.monotonic() + _PATIENCE_S
+    while True:
         try:
             return write()
         except (StatusError, RuntimeError) as error:
-            if not _is_locked(str(error)) or attempt == _ATTEMPTS - 1:
+            if not _is_locked(str(error)) or time.monotonic() > last_s:
                 raise
-            time.sleep(_PAUSE_S * (attempt + 1))
-    raise AssertionError("the last attempt returns or raises")
+            time.sleep(_PAUSE_S)
 
 
 @contextlib.contextmanager
@@ -154,19 +148,19 @@ def _read_address(address: str) -> metadata_store_pb2.MySQLDatabaseConfig:
     database = parts.path.strip("/")
     if parts.password is not None:
         raise ConfigError(
-            f"{ADDRESS_VARIABLE} holds a password, which others could read: put it into {PASSWORD_VARIABLE}, or its "
+            f"{METADATA_VARIABLE} holds a password, which others could read: put it into {PASSWORD_VARIABLE}, or its "
             f"file into {PASSWORD_FILE_VARIABLE}."
         )
     if parts.scheme != "mysql" or not re.fullmatch(r"\w+", database):
         raise ConfigError(
-            f"{ADDRESS_VARIABLE}={address} is no address of metadata: write mysql://USER@HOST:PORT/DATABASE, or unset "
+            f"{METADATA_VARIABLE}={address} is no address of metadata: write mysql://USER@HOST:PORT/DATABASE, or unset "
             "it for a file in the home."
         )
     try:
         port = parts.port or _MYSQL_PORT
     except ValueError:
         raise ConfigError(
-            f"{ADDRESS_VARIABLE}={address} has no port between 1 and 65535: write mysql://USER@HOST:3306/DATABASE."
+            f"{METADATA_VARIABLE}={address} has no port between 1 and 65535: write mysql://USER@HOST:3306/DATABASE."
         ) from None
     socket = parse_qs(parts.query).get("socket", [""])[0]
     return metadata_store_pb2.MySQLDatabaseConfig(
@@ -219,7 +213,7 @@ def _word(home: Home, text: str) -> str:
         )
     if "readonly" in text or "read-only" in text:
         return f"{place} cannot be written (it is read-only): give rights there; nothing was changed."
-    if "mysql" in text.lower() or os.environ.get(ADDRESS_VARIABLE):
+    if "mysql" in text.lower() or os.environ.get(METADATA_VARIABLE):
         said = " ".join(dict.fromkeys(re.findall(r"(?:errno|error): ([^,]+)", text)))
         reason = said.strip() or "no answer, or the login was refused"
         secret = "with" if _read_password() else "without"

@@ -7,7 +7,7 @@ import jinja2
 
 from amadeus import __version__
 from amadeus.errors import AmadeusError, PracticeError
-from amadeus.home import Deu, Home, write_atomically
+from amadeus.home import Deu, Home, is_recorded, write_atomically
 from amadeus.personality.profiles import complete_learner_profile
 from amadeus.report import figures, tables, wording
 from amadeus.report.evaluation import read_examples
@@ -181,7 +181,7 @@ def _note(statistics: Statistics | None) -> str:
 
 def _lineage(deu: Deu) -> tuple[str, list[str]]:
     home = Home(deu.path.parents[1])
-    if not home.metadata_path.exists():
+    if not is_recorded(home):
         return "", ["no lineage: this home has no metadata yet"]
     from amadeus.lineage import render_text  # ML Metadata takes a while to import
 

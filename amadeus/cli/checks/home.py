@@ -1,6 +1,7 @@
 """The home: rights, room, lineage and voices."""
 
 import json
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from amadeus.cli.checks.check import Check, judge
 from amadeus.errors import AmadeusError
-from amadeus.home import Deu, Home
+from amadeus.home import METADATA_VARIABLE, Deu, Home, is_recorded
 
 MIN_FREE_BYTES, GOOD_FREE_BYTES = 0.5e9, 5e9
 
@@ -39,6 +40,8 @@ def check_disk(home: Home) -> Check:
 
 def check_metadata(home: Home) -> Check:
     """The lineage store can be opened and read."""
+    if os.environ.get(METADATA_VARIABLE):
+        return _check_server(home)
     if not home.metadata_path.exists():
         return Check("lineage", "ok", "no practice has written any yet")
     mend = f"restore {home.metadata_path} from a copy, or move it away: voices play without it"
@@ -52,9 +55,20 @@ def check_metadata(home: Home) -> Check:
     return Check("lineage", "ok", f"{count} artifacts recorded")
 
 
+def _check_server(home: Home) -> Check:
+    from amadeus.lineage import store  # ML Metadata takes half a second
+
+    mend = f"start the server, or unset {METADATA_VARIABLE} for a file in the home"
+    try:
+        store.open_store(home, mode=store.Mode.READONLY)
+    except AmadeusError as error:
+        return Check("lineage", "problem", str(error), mend)
+    return Check("lineage", "ok", f"{store.name_store(home)} answers")
+
+
 def check_records(home: Home, deu: Deu) -> Iterator[Check]:
     """Every generation that is there is in the lineage; who made others was killed before it could record them."""
-    if not deu.generations() or not home.metadata_path.exists():
+    if not deu.generations() or not is_recorded(home):
         return
     from amadeus.lineage import find_unrecorded  # ML Metadata takes half a second
 
