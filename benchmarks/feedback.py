@@ -5,7 +5,7 @@
 A tiny voice is taught for some seconds on a made-up instrument. Then, session by session, the ama hears the voice as
 it plays now, and variations of it with four knobs moved at random (brightness, noise, attack, vibrato), until one
 pleases clearly better; it marks three parts of that take good and three of the plain one bad, and feedback turns the
-knobs. Where none of a dozen pleases better the ama is content, and says nothing. It hears with measures of its own
+knobs. Where none of twenty pleases better the ama is content, and says nothing. It hears with measures of its own
 (centroid of the whole spectrum, harmonicity by autocorrelation, 10 to 90 % rise, spread of the pitch), none of them
 those of `amadeus.feedback`. Score: 0 where it began, 1 where the ama would have it.
 """
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 SAMPLE_RATE = 16_000
 STEPS = 150
 PITCHES, VELOCITIES = (60, 64, 67, 62, 65, 59), (90, 100, 60, 110, 80, 64)
-CLEAR = 0.05  # less in score is no difference to mark
-MAX_VARIATIONS = 12
+CLEAR = 0.12  # less in score is no difference to mark
+MAX_VARIATIONS = 20
 
 # What each ama would like, as knobs; it knows only how that sounds.
 PREFERENCES: dict[str, dict[str, float]] = {

@@ -15,6 +15,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from scipy import ndimage
 
 from amadeus.audio import AudioSpec
 from amadeus.features.attacks import envelope_db, find_attack
@@ -34,6 +35,8 @@ _WINDOW_S = (0.024, 0.128)
 _HIGHEST_SHARE = 0.45  # of the sample rate
 _HARMONIC_RANGE_DB = 60.0  # a harmonic below the strongest by more is not heard
 _FLOOR = 1e-14
+_NOISE_NEIGHBOURS = 7  # gaps between harmonics whose noise is taken as one
+_NOISE_MARGIN = 10.0  # in power; so far above it noise hardly ever reaches by chance
 _CHUNK_FRAMES = 512
 _SMOOTH_S = 0.06
 _BODY_DB = 15.0  # below its peak a note is ringing out
@@ -160,9 +163,10 @@ def _describe_spectra(
     hiss = _peak(spectra, between, reach=0) / window_power
     hiss = hiss * 2 * f0_hz[:, None] / sample_rate * is_there
     tones = np.maximum(tones * is_there, 0.0)
-    # What a window hears of the noise at a harmonic is no harmonic.
+    # What a window hears of the noise at a harmonic is no harmonic; single bins of noise vary, so neighbours join.
     own_noise = 2 * _peak(spectra, between, reach=0) / window_sum**2
-    tones = np.where(tones > 4 * own_noise, tones, 0.0)
+    own_noise = ndimage.uniform_filter1d(own_noise, _NOISE_NEIGHBOURS, axis=1)
+    tones = np.where(tones > _NOISE_MARGIN * own_noise, tones, 0.0)
     strongest = tones.max(axis=1, keepdims=True)
     heard = tones > np.maximum(strongest * 10 ** (-_HARMONIC_RANGE_DB / 10), _FLOOR)
     power = np.where(heard, tones, 0.0)

@@ -6,10 +6,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from amadeus.feedback import calibration, evidence, steps
+from amadeus.feedback.calibration import Answer
 from amadeus.feedback.evidence import Evidence, Region
 from amadeus.feedback.regions import say_region
 from amadeus.feedback.steps import Memory, Turn
 from amadeus.feedback.takes import Take
+from amadeus.feedback.traits import TRAITS
 from amadeus.play.perform import Voice
 from amadeus.v1 import profiles_pb2
 
@@ -21,6 +23,7 @@ Outcome = Literal[
     "played",
     "inaudible",
     "no knob",
+    "comes along",
     "deaf knob",
     "held",
     "waits",
@@ -28,6 +31,9 @@ Outcome = Literal[
 ]
 
 
+_MOST = (
+    0.5  # of a difference; what is explained by more than that has no cause of its own
+)
 _OF_LIMIT: dict[str, Outcome] = {
     "reach": "held",
     "range": "held",
@@ -103,13 +109,24 @@ def judge(
     remarks += _say_sides(sounding, weighed)
     changed: dict[str, Memory] = dict(memories or {})
     findings = []
-    for trait, known in weighed.items():
+    explained: list[tuple[Answer, float]] = []
+    for trait, known in sorted(weighed.items(), key=_plainness, reverse=True):
         if one_sided:
             findings.append(Finding(trait, known, "one-sided"))
             continue
-        finding = _follow(trait, known, takes, sounding, voice, player_profile, changed)
+        if not known.is_supported:
+            findings.append(Finding(trait, known, _why_not(known)))
+            continue
+        left = _left_over(trait, known.shift, explained)
+        if not left:
+            findings.append(Finding(trait, known, "comes along"))
+            continue
+        finding, answer = _follow(
+            trait, known, left, takes, sounding, voice, player_profile, changed
+        )
         if finding.turn is not None:
             changed[finding.turn.knob] = finding.turn.memory
+            explained.append((answer, known.shift * left / finding.sensitivity))
         findings.append(finding)
     findings.sort(key=lambda f: (-f.evidence.is_supported, -f.evidence.confidence))
     turned = {
@@ -174,36 +191,59 @@ def _say_sides(
     return []
 
 
+def _plainness(item: tuple[str, Evidence]) -> tuple[bool, float]:
+    """How plainly a difference is heard: the plainest that a knob turns is explained first, and explains others."""
+    trait, known = item
+    return bool(TRAITS[trait].knob), abs(known.shift) / TRAITS[trait].audible
+
+
+def _left_over(
+    trait: str, shift: float, explained: Sequence[tuple[Answer, float]]
+) -> float:
+    """Share of a difference that knobs turned for plainer ones do not bring along; 0 where nothing is left to hear.
+
+    Args:
+      trait: Its name.
+      shift: The difference.
+      explained: How the voice answers to each knob that is turned, and how far apart good and bad are on its scale.
+    """
+    left = shift - sum(
+        answer.sensitivities.get(trait, 0.0) * way for answer, way in explained
+    )
+    least = max(TRAITS[trait].audible, _MOST * abs(shift))
+    if left * shift <= 0 or abs(left) < least:
+        return 0.0
+    return min(left / shift, 1.0)
+
+
 def _follow(
     trait: str,
     known: Evidence,
+    left: float,
     takes: Sequence[Take],
     regions: Sequence[Region],
     voice: Voice,
     profile: profiles_pb2.PlayerProfile,
     memories: Mapping[str, Memory],
-) -> Finding:
-    """Turns the knob of a trait where the evidence bears it."""
-    if not known.is_supported:
-        return Finding(trait, known, _why_not(known))
+) -> tuple[Finding, Answer]:
+    """Turns the knob of a trait, for the share of the difference that is left, and says how the voice answers."""
     statistics = voice.personality.statistics
     knob = calibration.choose_knob(trait, profile, statistics)
     if not knob:
-        return Finding(trait, known, "no knob")
+        return Finding(trait, known, "no knob"), Answer("", {})
     answer = calibration.measure(voice, profile, knob)
     if not answer.moves(trait):
-        return Finding(trait, known, "deaf knob")
+        return Finding(trait, known, "deaf knob"), answer
     sensitivity = answer.sensitivities[trait]
     value = calibration.knob_value(knob, profile, statistics)
-    wanted = _wanted(known, knob, value, sensitivity, takes, regions, voice)
+    wanted = left * _wanted(known, knob, value, sensitivity, takes, regions, voice)
     turned = steps.turn(
         knob, value, wanted=wanted, sensitivity=sensitivity, memory=memories.get(knob)
     )
-    if turned.after != turned.before:
-        outcome: Outcome = "turned"
-    else:
+    outcome: Outcome = "turned"
+    if turned.after == turned.before:
         outcome = _OF_LIMIT.get(turned.limit, "there")
-    return Finding(trait, known, outcome, turned, sensitivity)
+    return Finding(trait, known, outcome, turned, sensitivity), answer
 
 
 def _why_not(known: Evidence) -> Outcome:

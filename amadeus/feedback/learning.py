@@ -25,7 +25,7 @@ def find_taste(judgement: Judgement) -> dict[str, float]:
             finding.trait: finding.evidence.confidence
             * (1 if finding.evidence.shift > 0 else -1)
             for finding in judgement.findings
-            if finding.evidence.is_supported
+            if finding.evidence.is_supported and finding.outcome != "comes along"
         }
     )
 

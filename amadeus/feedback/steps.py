@@ -2,10 +2,10 @@
 
 A knob is turned toward the level of the good regions, as the voice itself was measured to answer, and not beyond:
 who marks the same again finds nothing left to change. One session sees but one contrast, in which much differs that
-nobody meant; so a first turn goes half of the way, one that earlier feedback leans to all of it, and one that it leans
-against waits until the ama says so again. Each change of direction shortens all turns to come, so that contradicting
-feedback comes to rest. No turn is longer than `stride`, and all together stay within `reach` of where the knob stood
-before the first feedback (or where the ama set it since).
+nobody meant; so a first turn goes little more than half of the way, one that earlier feedback leans to more of it, and
+one that it leans against less, until the ama has said so again. Each change of direction shortens all turns to come,
+so that contradicting feedback comes to rest. No turn is longer than `stride`, and all together stay within `reach` of
+where the knob stood before the first feedback (or where the ama set it since).
 """
 
 import math
@@ -18,7 +18,7 @@ from amadeus.personality.profiles import PLAYER_KNOBS
 from amadeus.v1 import profiles_pb2
 
 PULL = 0.8  # share of the way to the good that a turn goes at most
-FIRST_SHARE = 0.5  # of it while nothing is known of before
+FIRST_SHARE = 0.6  # of it while nothing is known of before
 RECALL = 0.7  # what a leaning keeps from session to session
 LEAST_TURN = 0.02  # of a stride; less is not worth a generation
 CALMER, BOLDER = 0.7, 1.2

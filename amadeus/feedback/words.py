@@ -68,6 +68,8 @@ def say_consequence(finding: Finding) -> str:
         return f"earlier feedback said otherwise; {turn.knob} is turned when it is said again"
     if finding.outcome == "deaf knob":
         return "the knob for it does nothing to this voice; nothing is turned"
+    if finding.outcome == "comes along":
+        return "which comes with what is turned for the others"
     if finding.outcome == "one-sided":
         return "which is no reason to change anything"
     return "no knob of the player turns this"
