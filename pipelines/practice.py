@@ -52,7 +52,8 @@ def run(place: Place) -> practice_pb2.PracticeFinished:
     if nodes["Evaluator"].cached:
         emit(evaluated=practice_pb2.Evaluated(**verdict))
     lineage.repair(place.home, place.deu)
-    lineage.attribute(place.home, place.deu)
+    session = lineage.Session(place.path.name, run_id, lineage.host_facts())
+    lineage.attribute(place.home, place.deu, session)
     _point(place, outputs)
     finished = _finish(place, outputs)
     _write(place.path / RESULT_NAME, _result(outputs, verdict, finished, run_id))

@@ -22,7 +22,8 @@ Executions
   `amadeus.Repair` for a generation whose maker was killed before it could record it (custom property `repaired`: 1).
 Contexts
   `amadeus.Deu`           all generations of a deu, by its name.
-  `amadeus.Practice`      DEU/PRACTICE: a session, with its executions and what it made.
+  `amadeus.Practice`      DEU/PRACTICE: a session, with its executions and what it made; custom properties name the
+                          packages and the host it ran on (strings), by the last run of it.
   `pipeline_run`, `node`  of TFX.
 
 A deu that was removed and made anew has the same name: what was recorded before `deu.json` says it was created belongs
@@ -39,17 +40,19 @@ from amadeus.lineage.read import (
 )
 from amadeus.lineage.records import ExecutionRecord, GenerationRecord, TakeRecord
 from amadeus.lineage.text import render_text
-from amadeus.lineage.write import attribute
+from amadeus.lineage.write import Session, attribute, host_facts
 
 __all__ = [
     "ExecutionRecord",
     "GenerationRecord",
+    "Session",
     "TakeRecord",
     "ancestry_of",
     "attribute",
     "detailed",
     "find_unrecorded",
     "generations_of",
+    "host_facts",
     "lineage_of",
     "record_of",
     "render_text",

@@ -2,7 +2,10 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,26 +30,95 @@ from amadeus.personality.pedigree import Entry, Pedigree, find_pedigree
 from amadeus.v1 import personality_pb2
 
 DEU_CONTEXT_TYPE = "amadeus.Deu"
+PRACTICE_CONTEXT_TYPE = "amadeus.Practice"
 IMPORT_TYPE = "amadeus.Import"
 EXAMPLES_TYPE = "Examples"
 
+_RUN_CONTEXT = "pipeline_run"
+_PACKAGES = ("amadeus", "tensorflow", "tfx", "ml-metadata", "apache-beam", "numpy")
 _Event = metadata_store_pb2.Event
 
 
-def attribute(home: Home, deu: Deu) -> int:
+class Session(NamedTuple):
+    """A practice that ran as a pipeline.
+
+    Attributes:
+      practice: Its name.
+      run_id: Name of its run.
+      facts: What it ran on: versions and host, by name.
+    """
+
+    practice: str
+    run_id: str
+    facts: Mapping[str, str]
+
+
+def attribute(home: Home, deu: Deu, session: Session | None = None) -> int:
     """Attributes all personalities of a deu to a context of its own; doing it again changes nothing.
+
+    Args:
+      home: The home.
+      deu: Whose personalities.
+      session: The practice that has just run; it gets a context with all it did and made.
 
     Returns:
       The context's id; 0 where there is nothing to attribute.
 
     Raises:
-      HomeError: The metadata cannot be read.
+      HomeError: The metadata cannot be written.
     """
     store = open_store(home, mode=Mode.READWRITE)
     if store is None:
         return 0
     with worded(home):
+        if session is not None:
+            persist(lambda: _associate(store, deu, session))
         return persist(lambda: _attribute(store, deu))
+
+
+def host_facts() -> dict[str, str]:
+    """Says what runs here: versions of what may change a voice, and the machine."""
+    facts = {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": platform.machine(),
+        "n_processors": str(os.cpu_count() or 0),
+    }
+    for package in _PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            facts[package] = metadata.version(package)
+    return facts
+
+
+def _associate(store: ml_metadata.MetadataStore, deu: Deu, session: Session) -> None:
+    run = store.get_context_by_type_and_name(_RUN_CONTEXT, session.run_id)
+    if run is None:
+        return
+    name = f"{deu.name}/{session.practice}"
+    context_id = deu_context(store, name, kind=PRACTICE_CONTEXT_TYPE)
+    (context,) = store.get_contexts_by_id([context_id])
+    for fact, text in session.facts.items():
+        context.custom_properties[fact].string_value = text
+    store.put_contexts([context])
+    made = {e.id for e in store.get_executions_by_context(run.id)}
+    made -= {e.id for e in store.get_executions_by_context(context_id)}
+    there = {a.id for a in store.get_artifacts_by_context(context_id)}
+    voices = [
+        a.id
+        for a in find_personalities(store, deu)
+        if a.custom_properties["practice"].string_value == session.practice
+    ]
+    store.put_attributions_and_associations(
+        [
+            metadata_store_pb2.Attribution(artifact_id=voice, context_id=context_id)
+            for voice in voices
+            if voice not in there
+        ],
+        [
+            metadata_store_pb2.Association(execution_id=one, context_id=context_id)
+            for one in sorted(made)
+        ],
+    )
 
 
 def _attribute(store: ml_metadata.MetadataStore, deu: Deu) -> int:
@@ -308,14 +380,16 @@ def _find_type(store: ml_metadata.MetadataStore, name: str, base_type: int) -> i
         return store.put_artifact_type(kind)
 
 
-def deu_context(store: ml_metadata.MetadataStore, name: str) -> int:
-    """Finds the context of a deu or makes it: type and name together are unique."""
-    known = store.get_context_by_type_and_name(DEU_CONTEXT_TYPE, name)
+def deu_context(
+    store: ml_metadata.MetadataStore, name: str, *, kind: str = DEU_CONTEXT_TYPE
+) -> int:
+    """Finds the context of a deu, or of a practice, or makes it: type and name together are unique."""
+    known = store.get_context_by_type_and_name(kind, name)
     if known is not None:
         return known.id
-    kind = metadata_store_pb2.ContextType(name=DEU_CONTEXT_TYPE)
     context = metadata_store_pb2.Context(
-        type_id=store.put_context_type(kind), name=name
+        type_id=store.put_context_type(metadata_store_pb2.ContextType(name=kind)),
+        name=name,
     )
     (context_id,) = store.put_contexts([context])
     return context_id

@@ -237,3 +237,34 @@ def test_a_practice_that_is_interrupted_goes_on_from_where_it_stopped(
         content.read_personality(studio.deu.voice_path(1)).trained_step_count == n_steps
     )
     assert list(checkpoints.iterdir()) == []
+
+
+def test_a_practice_has_a_context_with_versions_and_host(practised):
+    config = metadata_store_pb2.ConnectionConfig()
+    config.sqlite.filename_uri = str(practised.home.metadata_path)
+    store = MetadataStore(config)
+    context = store.get_context_by_type_and_name("amadeus.Practice", "cello/3-child")
+    facts = {name: v.string_value for name, v in context.custom_properties.items()}
+    assert {"python", "tensorflow", "tfx", "numpy", "system"} <= facts.keys()
+    assert len(store.get_executions_by_context(context.id)) == 7
+    (voice,) = store.get_artifacts_by_context(context.id)
+    assert voice.custom_properties["generation"].int_value == 2
+
+
+def test_the_next_practice_grows_from_what_was_checked_out(
+    practised, all_takes, tiny_profile, tmp_path
+):
+    studio = Studio(tmp_path / "home")
+    shutil.copytree(practised.deu.voices_path, studio.deu.voices_path)
+    assert lineage.repair(studio.home, studio.deu) == [1, 2]
+    studio.deu.point_to(1)
+    profile = profile_with(tiny_profile, step_count=3, seed=5)
+    outcome = studio.practise(
+        "9", all_takes, profile, parent=studio.deu.current_generation()
+    )
+    assert outcome.status == 0
+    made = studio.deu.current_generation()
+    assert made in (1, 3), "blessed or not"
+    records = lineage.generations_of(studio.home, studio.deu)
+    if made == 3:
+        assert records[2].parent_generation == 1
