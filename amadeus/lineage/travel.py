@@ -40,6 +40,8 @@ def pedigree_of(voice_path: Path) -> bytes | None:
         return None  # a voice outside of a home, or one of which nothing was recorded
     if chain[0].digest != personality.digest:
         return None
+    if chain[0].is_imported and not chain[0].born_deu:
+        return None  # it came without, and its coming here is no part of it
     kept = [detailed(home, record) for record in _sound(chain)[:MAX_ENTRIES]]
     n_older = len(chain) - len(kept) + chain[-1].n_older
     entries = [_entry(record, deu_name) for record in kept]

@@ -82,6 +82,14 @@ def test_the_digest_does_not_depend_on_it(abroad, home, tmp_path):
     assert record.n_elsewhere == 0
 
 
+def test_what_came_without_a_lineage_goes_without(home, bundle_bytes, tmp_path):
+    (tmp_path / "in.deu").write_bytes(bundle_bytes)
+    held = hold(home, tmp_path / "in.deu")
+    assert pedigree_of(held.path) is None
+    write_bundle(held.path, tmp_path / "out.deu", lineage=pedigree_of(held.path))
+    assert (tmp_path / "out.deu").read_bytes() == bundle_bytes
+
+
 def test_an_ancestor_that_is_held_here_is_the_parent(
     abroad, home, tmp_path, voice_path
 ):
