@@ -30,8 +30,7 @@ def test_every_command_parses(line):
     words = shlex.split(line, comments=True)[1:]
     command, context = cli, click.Context(cli)
     while isinstance(command, click.Group):
-        command = command.get_command(context, words.pop(0))
-        assert command is not None, line
+        _, command, words = command.resolve_command(context, words)
     command.make_context(line, words)
 
 

@@ -20,7 +20,7 @@ from serving.model_server.tensors import numpy_type, to_array
 
 WARMUP_FILE = Path("assets.extra", "tf_serving_warmup_requests")
 MAX_REQUESTS = 1000  # TF Serving's own limit
-PLAYED_SIGNATURES = ("step", "bend", "perform")  # by studios, and by others
+PLAYED_SIGNATURES = ("step", "bend", "perform", "reverberate")
 
 _log = logging.getLogger(__name__)
 
