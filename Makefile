@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test check protos lock clean
+.PHONY: setup demo test test-cluster check protos lock clean
 
 setup: $(VENV)/ready
 
@@ -27,6 +27,10 @@ demo: setup
 # Two processes, a file of tests in one of them at a time: what a file sets up is set up once.
 test: setup
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# What acts out a cluster: containers as processes, buckets, replicas. It takes minutes, so it is no part of `make test`.
+test-cluster: setup
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m cluster
 
 # The gate: what .ci/run runs before the tests.
 check: setup

@@ -15,7 +15,8 @@ client is this process, both on loopback and on the same cores. The parts:
   night         hours of playing, faster than real time: resident memory at the quarters
 
 A block is late when it is ready later than the moment the one after it is due. The studio counts that for itself; the
-client counts blocks that arrive more than a block and 10 ms after the one before.
+client counts gaps: blocks that arrive more than two blocks and 10 ms after the one before. A performance that is more
+than four blocks late begins its clock anew, so one long hold-up counts a few blocks, not all that follow.
 """
 
 import argparse

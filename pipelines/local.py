@@ -9,14 +9,13 @@ import argparse
 import contextlib
 import logging
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
+from amadeus import interruption
 from amadeus.errors import AmadeusError
 from amadeus.home import explain_os_errors
 from amadeus.journal import JOURNAL_NAME, Journal, emit
@@ -40,8 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     path = Path(build_parser().parse_args(argv).practice).resolve()
     _log_to_stderr()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)
+    interruption.listen()
     try:
         place = find_place(path)
         with place.deu.locked(), _journal(path):
@@ -68,7 +66,8 @@ def _run(place: Place) -> int:
         from pipelines import practice
 
         finished = practice.run(place)
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt) as reason:
+        error = KeyboardInterrupt() if interruption.is_asked() else reason
         text, status = _explain(error, place.path)
         failed = practice_pb2.PracticeFailed(text=text, exit_status=status)
         with contextlib.suppress(OSError):  # a full disk takes no last word
@@ -113,10 +112,6 @@ def _leave_word(path: Path, error: AmadeusError) -> None:
     with contextlib.suppress(OSError):
         if not (path / JOURNAL_NAME).exists():
             Journal(path / JOURNAL_NAME).write(failed=failed)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _log_to_stderr() -> None:

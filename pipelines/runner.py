@@ -18,6 +18,7 @@ from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_runner
 from tfx.proto.orchestration import local_deployment_config_pb2, pipeline_pb2
 
+from amadeus import interruption
 from amadeus.errors import PracticeError
 from amadeus.journal import emit
 from amadeus.v1 import practice_pb2
@@ -87,7 +88,7 @@ class PracticeRunner(tfx_runner.IrBasedRunner):
         except (
             BaseException
         ) as error:  # an interrupt, too, must not leave a node running
-            failed = isinstance(error, Exception)
+            failed = isinstance(error, Exception) and not interruption.is_asked()
             state = _Execution.FAILED if failed else _Execution.CANCELED
             close_unfinished(connection, pipeline.pipeline_info.id, state)
             raise
@@ -101,6 +102,7 @@ class PracticeRunner(tfx_runner.IrBasedRunner):
         connection: metadata_store_pb2.ConnectionConfig,
     ) -> NodeResult:
         name = node.node_info.id
+        interruption.check()
         _log.info("%s begins.", name)
         emit(component_started=practice_pb2.ComponentStarted(component=name))
         started_at = time.monotonic()

@@ -49,9 +49,9 @@ class LinePlayer:
         """See `Performance.latency_samples`."""
         return self.ensemble.bus.latency_samples
 
-    def take_over(self, singer: Singer) -> None:
-        """Lines have no notes: who began a performance sings it to its end."""
-        self.ensemble.on_leave(singer)
+    def take_missing(self) -> int:
+        """Tells how many frames were due and were not there, since it was asked last."""
+        return self._lines.take_missing()
 
     def turn_knobs(self, given: profiles_pb2.PlayerProfile) -> None:
         """Changes the fields that are set.

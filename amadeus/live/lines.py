@@ -34,7 +34,7 @@ class Lines:
         self._waiting: dict[int, deque[Frames]] = {}
         self._held_hz: dict[int, float] = {}
         self._n_silent: dict[int, int] = {}
-        self.n_missing = 0  # frames that were due and were not there
+        self._n_missing = 0  # frames that were due and were not there
         self.has_ended = False
 
     @property
@@ -47,19 +47,17 @@ class Lines:
         self._waiting.setdefault(line, deque()).append(frames)
         self._n_silent[line] = 0
 
-    def n_waiting(self) -> int:
-        """Frames that every line has."""
-        return min(
-            (sum(len(f.f0_hz) for f in queue) for queue in self._waiting.values()),
-            default=0,
-        )
-
     def longest(self) -> int:
         """Frames that the line with the most has."""
         return max(
             (sum(len(f.f0_hz) for f in queue) for queue in self._waiting.values()),
             default=0,
         )
+
+    def take_missing(self) -> int:
+        """Tells how many frames were due and were not there, since it was asked last."""
+        n_missing, self._n_missing = self._n_missing, 0
+        return n_missing
 
     def frames(self, slots: np.ndarray, times_s: np.ndarray) -> Frames:
         """Takes the next frames of some lines. Shapes [n_lines, n_frames]."""
@@ -90,7 +88,7 @@ class Lines:
             parts.append(self._silence(line, n_left))
             self._n_silent[line] += n_left
             if not self.has_ended:
-                self.n_missing += n_left
+                self._n_missing += n_left
         return Frames(*(np.concatenate(curves) for curves in zip(*parts, strict=True)))
 
     def _silence(self, line: int, n_frames: int) -> Frames:

@@ -57,10 +57,6 @@ class Player(Protocol):
         """Frames or events that wait."""
         ...
 
-    def take_over(self, singer: Singer) -> None:
-        """Lets another personality sing from the next note on."""
-        ...
-
     def turn_knobs(self, given: profiles_pb2.PlayerProfile) -> None:
         """Changes the fields that are set."""
         ...
@@ -136,6 +132,11 @@ class Performance:
             return False
         return self._player.ensemble.is_silent or self._n_tail <= 0
 
+    @property
+    def can_change(self) -> bool:
+        """Whether another personality may take over: lines have no notes, and keep who began them."""
+        return isinstance(self._player, MidiPlayer)
+
     def full_configuration(self) -> perform_pb2.PerformConfiguration:
         """Says what is played with, the player profile as it stands now included."""
         full = perform_pb2.PerformConfiguration()
@@ -144,7 +145,8 @@ class Performance:
         return full
 
     def take_over(self, singer: Singer) -> None:
-        """Lets another personality sing from the next note on."""
+        """Lets another personality sing from the next note on; only where there are notes, see `can_change`."""
+        assert isinstance(self._player, MidiPlayer)
         self._player.take_over(singer)
         who = singer.personality
         self.notices.add(
@@ -205,6 +207,7 @@ class Performance:
             mix = self._player.profile.reverb_mix
             part = yield from self._player.ensemble.play(stop - self.sample, mix=mix)
             parts.append(part)
+        self._tell_missing()
         if self._has_ended and not self._events:
             self._n_tail -= n_samples
         return self._finish(np.concatenate(parts))
@@ -212,6 +215,18 @@ class Performance:
     def close(self) -> None:
         """Lets all singers go."""
         self._player.ensemble.close()
+
+    def _tell_missing(self) -> None:
+        if not isinstance(self._player, LinePlayer):
+            return
+        n_missing = self._player.take_missing()
+        if n_missing:
+            self.notices.add(
+                _Kind.KIND_UNDERRUN,
+                self.sample,
+                f"{n_missing} frames were due and had not come, so the line is silent there: send them earlier, or "
+                "choose the client's clock.",
+            )
 
     def _advance(self, sample: int) -> None:
         if not self._advanced_to <= sample <= MAX_SAMPLE:

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from amadeus import journal
+from amadeus import interruption, journal
 from amadeus.errors import PracticeError, VoiceError
 from amadeus.personality import profiles
 from amadeus.personality.content import canonical_json, read_personality
@@ -93,7 +93,7 @@ def train(
     log_path: str | Path | None = None,
     base_voice_path: str | Path | None = None,
     emit: Callable[..., None] = journal.emit,
-    should_stop: Callable[[], bool] = lambda: False,
+    check: Callable[[], None] = interruption.check,
     weigh: Weigh | None = None,
     max_distance: float | None = None,
 ) -> TrainResult:
@@ -107,7 +107,7 @@ def train(
       log_path: Folder.
       base_voice_path: Folder.
       emit: Callback.
-      should_stop: Callback.
+      check: Callback.
       weigh: Callback.
       max_distance: Share.
     """
@@ -119,7 +119,7 @@ def train(
         log_path=log_path,
         base_voice_path=base_voice_path,
         emit=emit,
-        should_stop=should_stop,
+        check=check,
         weigh=weigh,
         max_distance=max_distance,
     )
@@ -134,7 +134,7 @@ def train_on_passages(
     log_path: str | Path | None = None,
     base_voice_path: str | Path | None = None,
     emit: Callable[..., None] = journal.emit,
-    should_stop: Callable[[], bool] = lambda: False,
+    check: Callable[[], None] = interruption.check,
     weigh: Weigh | None = None,
     max_distance: float | None = None,
 ) -> TrainResult:
@@ -149,13 +149,13 @@ def train_on_passages(
       log_path: Folder of the TensorBoard logs.
       base_voice_path: A voice to start from, where its network is of the same make.
       emit: Told of progress and warnings, as `journal.emit`.
-      should_stop: Asked before each step; true ends the run with a checkpoint.
+      check: Called before each step; may raise a KeyboardInterrupt. Signals wait for it.
       weigh: Tells how often the frames of passages shall be heard (`CropSampler`); None: all alike.
       max_distance: How far the voice may go from the base voice, as `distance` measures it: what goes farther is drawn
         back toward it. None: as far as it likes.
 
     Raises:
-      PracticeError: There is nothing to learn from, learning explodes again and again, or `should_stop`.
+      PracticeError: There is nothing to learn from, or learning explodes again and again.
       KeyboardInterrupt: After a checkpoint.
     """
     run = _Run(
@@ -169,7 +169,8 @@ def train_on_passages(
         weigh=weigh,
     )
     try:
-        result = run.finish(should_stop)
+        with interruption.held_back():
+            result = run.finish(check)
         return run.hold(result, max_distance) if max_distance is not None else result
     except KeyboardInterrupt:
         run.save()
@@ -251,11 +252,11 @@ class _Run:
         fitting.batch_size = n_crops
         return fitting
 
-    def finish(self, should_stop: Callable[[], bool]) -> TrainResult:
+    def finish(self, check: Callable[[], None]) -> TrainResult:
         """Goes on to the end."""
         ending: Ending = "done"
         while not self._is_over():
-            self._learn_until_validation(should_stop)
+            self._learn_until_validation(check)
             if self._is_plateau() and not self._is_over():
                 ending = "plateau"
                 break
@@ -317,15 +318,10 @@ class _Run:
         )
         self._saved_at = time.monotonic()
 
-    def _learn_until_validation(self, should_stop: Callable[[], bool]) -> None:
+    def _learn_until_validation(self, check: Callable[[], None]) -> None:
         learner, step = self._learner, self._learner.step_count
         for crops in self._sampler.dataset(step):
-            if should_stop():
-                self.save()
-                raise PracticeError(
-                    f"the practice was stopped after {step} steps: start it again with the same recordings and "
-                    "settings to go on from there."
-                )
+            check()
             loss = float(learner.learn(*crops, rate=self._rate(step)))
             step += 1
             if not math.isfinite(loss):

@@ -11,16 +11,6 @@ from amadeus.errors import ConfigError
 _INSTALL = "pip install 'amadeus[live]'"
 
 
-def midi_ports() -> list[str]:
-    """Lists MIDI inputs.
-
-    Raises:
-      ConfigError: This machine has no MIDI.
-    """
-    with _midi_in() as midi_in:
-        return list(midi_in.get_ports())
-
-
 def sound_outputs() -> list[str]:
     """Lists sound cards that can play.
 

@@ -194,7 +194,8 @@ class Performances:
 
         generation = asked.personality.generation
         is_open = asked.personality.WhichOneof("reference") == "generation"
-        follows = generation.deu if is_open and not generation.generation else ""
+        is_open = is_open and not generation.generation and performance.can_change
+        follows = generation.deu if is_open else ""
         return Seat(performance, deliver, follows=follows)
 
     async def _read_configuration(

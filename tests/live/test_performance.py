@@ -267,6 +267,21 @@ def test_controls_are_played_as_they_are_given():
     assert np.abs(stage.end()[-100:]).max() < 1e-6
 
 
+def test_frames_that_do_not_come_are_silence_and_said():
+    stage = Stage(
+        mode=perform_pb2.PERFORM_MODE_CONTROLS, clock=perform_pb2.PERFORM_CLOCK_STUDIO
+    )
+    controls = perform_pb2.ControlFrames(f0_hz=[220.0] * 5, loudness_db=[-6.0] * 5)
+    request = perform_pb2.PerformRequest(controls=controls)
+    stage.performance.obey(request)
+    sound = stage.play(0.2)
+    assert np.abs(sound[:2_400]).max() > 0.01
+    assert not sound[-4_800:].any()
+    assert set(stage.notices()) == {"KIND_UNDERRUN"}
+    stage.performance.obey(request)
+    assert np.abs(stage.play(0.05)).max() > 0.01
+
+
 def test_lines_of_controls_sound_together():
     stage = Stage(mode=perform_pb2.PERFORM_MODE_CONTROLS)
     for line, hz in enumerate((220.0, 330.0)):

@@ -53,6 +53,14 @@ class Live:
         for request in requests:
             self._requests.put(request)
 
+    def wait_for(self, kind):
+        """Reads on until a notice of this kind."""
+        for response in self.call:
+            notice = response.notice if response.HasField("notice") else None
+            if notice and perform_pb2.PerformanceNotice.Kind.Name(notice.kind) == kind:
+                return
+        raise AssertionError(f"it ended without {kind}")
+
     def end(self):
         self._requests.put(None)
         return Heard(self.call)
@@ -167,8 +175,9 @@ def test_the_studios_clock_keeps_time(stage):
         if len(arrivals) == 100:
             break
     live.end()
-    # 99 blocks of 10 ms: on a busy machine perhaps late, but never early
-    assert arrivals[-1] - arrivals[0] > 0.8
+    assert arrivals[-1] - arrivals[0] > 0.8  # 99 blocks of 10 ms: never early
+    # one that the machine holds up may be late, but not the common one
+    assert 0.005 < np.median(np.diff(arrivals)) < 0.02
 
 
 def test_a_client_that_leaves_frees_its_voice(stage):
@@ -257,11 +266,11 @@ def test_a_new_generation_takes_over_at_the_next_note(stage):
     )
     time.sleep(0.2)
     stage.voices.generation = 2
-    wait_until(lambda: len(stage.voices.open) == 2, 20)
+    live.wait_for("KIND_PERSONALITY_CHANGED")
+    assert len(stage.voices.open) == 2
     live.send(midi(0x90, 69, 100), midi(0x80, 57, 64))
     wait_until(lambda: len(stage.voices.open) == 1, 20)
     heard = live.end()
-    assert "KIND_PERSONALITY_CHANGED" in heard.kinds
     assert np.abs(np.diff(heard.sound)).max() < 0.1
 
 
@@ -271,6 +280,18 @@ def test_one_asked_for_by_its_number_stays(stage):
     time.sleep(0.2)
     stage.voices.generation = 2
     time.sleep(2.5)
+    assert "KIND_PERSONALITY_CHANGED" not in live.end().kinds
+
+
+def test_lines_keep_who_began_them(stage):
+    frames = {"f0_hz": [220.0] * 400, "loudness_db": [-20.0] * 400}
+    controls = perform_pb2.PerformRequest(controls=frames)
+    mode = perform_pb2.PERFORM_MODE_CONTROLS
+    live = Live(stage, configure(clock=STUDIO, mode=mode), controls)
+    time.sleep(0.2)
+    stage.voices.generation = 2
+    time.sleep(2.5)  # two looks for new generations
+    assert len(stage.voices.open) == 1
     assert "KIND_PERSONALITY_CHANGED" not in live.end().kinds
 
 
