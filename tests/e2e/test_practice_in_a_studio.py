@@ -70,7 +70,7 @@ def studio(home, port=0):
         process.stdout.close()
 
 
-def imitate(home, recordings, port, *, steps=40):
+def imitate(home, recordings, port, *, steps=150):
     settings = [part for setting in TINY for part in ("--learner", setting)]
     return [
         *(sys.executable, "-m", "amadeus.cli.main", "--home", str(home)),
