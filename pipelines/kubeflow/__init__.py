@@ -1,0 +1,1 @@
+"""Practices on Kubeflow Pipelines: compiled, run in containers, started and followed."""

@@ -1,0 +1,32 @@
+"""What the parts of a compiled practice are called: by its compiler, its containers and its client.
+
+Light: whoever only starts a practice imports this.
+"""
+
+import re
+
+PREPARE_TASK = "prepare"
+
+# Inputs of the compiled pipeline, which every run may set anew.
+RECORDINGS = "recordings"
+RECORDING_NAMES = "recording_names"
+PRACTICE = "practice"
+PARENT_GENERATION = "parent_generation"
+METADATA_URL = "metadata_url"
+PERSONALITIES_URL = "personalities_url"
+
+# What `prepare` finds out for the others.
+FINGERPRINT = "input_fingerprint"
+PARENT_DIGEST = "parent_digest"
+
+LATEST = -1  # as a parent generation: the highest there is when the run starts
+
+
+def pipeline_name(deu: str) -> str:
+    """Names the imitation pipeline of a deu as Kubeflow wants names: of a-z, 0-9 and -."""
+    return f"imitation-{deu.replace('_', '-')}".strip("-")
+
+
+def task_name(component_id: str) -> str:
+    """Names the task of a component: `AudioExampleGen` becomes `audio-example-gen`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", component_id).lower()
