@@ -10,7 +10,8 @@
     │   └── BundleError              a `.deu` bundle that must not be played
     │       └── BundleTooLargeError  it is larger than the limit set here
     ├── PracticeError                a practice that had to stop
-    └── StudioError                  a studio that cannot be reached, or that refused
+    ├── StudioError                  a studio that cannot be reached, or that refused
+    └── ClusterError                 a cluster's pipelines that cannot be reached, or that refused
 
 Each message says what was given, what is needed and what to do next, in one sentence. The
 command line prints it and exits with status 2.
@@ -68,3 +69,27 @@ class StudioError(AmadeusError):
     def __init__(self, text: str, *, code: str = "", reason: str = "") -> None:
         super().__init__(text)
         self.code, self.reason = code, reason
+
+
+class ClusterError(AmadeusError):
+    """The pipelines of a cluster cannot be reached, or refused what they were asked.
+
+    Attributes:
+      status: HTTP status of the answer; 0 where there was none.
+      is_passing: Whether the same request may succeed a little later.
+      is_undone: Whether it is certain that nothing was done.
+      wait_s: How long the server asks to wait; 0 where it does not say.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        status: int = 0,
+        is_passing: bool = False,
+        is_undone: bool = False,
+        wait_s: float = 0.0,
+    ) -> None:
+        super().__init__(text)
+        self.status, self.wait_s = status, wait_s
+        self.is_passing, self.is_undone = is_passing, is_undone
