@@ -9,6 +9,7 @@
     ├── VoiceError                   a personality that is missing, damaged or foreign
     │   └── BundleError              a `.deu` bundle that must not be played
     │       └── BundleTooLargeError  it is larger than the limit set here
+    ├── StoreError                   a bucket or folder that cannot be reached, read or written
     ├── PracticeError                a practice that had to stop
     ├── StudioError                  a studio that cannot be reached, or that refused
     └── ClusterError                 a cluster's pipelines that cannot be reached, or that refused
@@ -52,6 +53,10 @@ class BundleError(VoiceError):
 
 class BundleTooLargeError(BundleError):
     """A `.deu` bundle is larger than the limit set here."""
+
+
+class StoreError(AmadeusError):
+    """A bucket or a folder cannot be reached, read or written."""
 
 
 class PracticeError(AmadeusError):

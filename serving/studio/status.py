@@ -48,6 +48,7 @@ CODES: Mapping[type[errors.AmadeusError], grpc.StatusCode] = {
     errors.HomeError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.NotHeldError: grpc.StatusCode.NOT_FOUND,
     errors.VoiceError: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.StoreError: grpc.StatusCode.UNAVAILABLE,
     errors.PracticeError: grpc.StatusCode.ABORTED,
 }
 
