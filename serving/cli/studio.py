@@ -160,7 +160,13 @@ _PORT = PortOrOff()
     "--practices-at-once",
     type=int,
     show_default=str(PracticeLimits.running),
-    help="Practices that run; the others wait.",
+    help="Practices that run, in all studios of this home; the others wait.",
+)
+@click.option(
+    "--practices-here",
+    type=int,
+    show_default="all",
+    help="Practices this studio starts itself; 0 leaves them to others that share its home.",
 )
 @click.option(
     "--grace-s",

@@ -52,7 +52,9 @@ class StudioConfig:
       max_audio_minutes: Length of the recordings a session takes; None: as `PracticeLimits` says.
       max_minutes: Minutes a practice may train; None: as `PracticeLimits` says.
       max_bundle_bytes: Size of a `.deu` bundle; None: as `PersonalityLimits` says.
-      practices_at_once: Practices that run at once, the others wait; None: as `PracticeLimits` says.
+      practices_at_once: Practices that run at once, in all studios of a home; the others wait; None: as `PracticeLimits`
+        says.
+      practices_here: Of those, how many this studio starts; 0 leaves them to others that share its home; None: all.
       grace_s: How long performances and workers of practices may take to end when the studio stops.
     """
 
@@ -78,6 +80,7 @@ class StudioConfig:
     max_minutes: float | None = None
     max_bundle_bytes: int | None = None
     practices_at_once: int | None = None
+    practices_here: int | None = None
     grace_s: float = 20.0
 
     def __post_init__(self) -> None:
@@ -182,6 +185,7 @@ def _check_limits(config: StudioConfig) -> None:
         "--max-minutes": (config.max_minutes, 0.1),
         "--max-bundle-bytes": (config.max_bundle_bytes, 1),
         "--practices-at-once": (config.practices_at_once, 1),
+        "--practices-here": (config.practices_here, 0),
         "--grace-s": (config.grace_s, 0),
     }
     for flag, (limit, least) in limits.items():

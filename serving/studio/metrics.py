@@ -32,6 +32,8 @@ from prometheus_client.registry import Collector
 from amadeus.errors import ConfigError
 
 METRICS_PATH = "/metrics"
+# For those who cannot ask gRPC's health service, such as a container's own check where the studio speaks TLS.
+HEALTH_PATH = "/health"
 
 # A block of 5 ms is late beyond its own duration; the largest block lasts half a second.
 BLOCK_BUCKETS_S = (
@@ -93,10 +95,12 @@ class Metrics:
 
 
 class MetricsEndpoint:
-    """Serves `/metrics` over HTTP."""
+    """Serves `/metrics` over HTTP, and `/health`: 200 while the studio plays, 503 while it starts and stops."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    def __init__(
+        self, metrics: Metrics, is_healthy: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._metrics, self._is_healthy = metrics, is_healthy
         self._runner: web.AppRunner | None = None
         self.port = 0
 
@@ -108,6 +112,7 @@ class MetricsEndpoint:
         """
         app = web.Application()
         app.router.add_get(METRICS_PATH, self._answer)
+        app.router.add_get(HEALTH_PATH, self._answer_health)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port, reuse_port=False)
@@ -133,6 +138,12 @@ class MetricsEndpoint:
             body=await asyncio.to_thread(self._metrics.text),
             headers={"Content-Type": exposition.CONTENT_TYPE_LATEST},
         )
+
+    async def _answer_health(self, _request: web.Request) -> web.Response:
+        # In the words of gRPC's health service.
+        if self._is_healthy():
+            return web.Response(text="SERVING\n")
+        return web.Response(text="NOT_SERVING\n", status=503)
 
 
 class _Sessions(Collector):

@@ -1,14 +1,35 @@
 """How much practising a studio allows."""
 
+import math
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 _MIB = 1 << 20
+_QUOTA_PATH = Path("/sys/fs/cgroup/cpu.max")
 
 
 def _default_threads() -> int:
     """All processors but one: whoever performs meanwhile keeps it."""
-    return max(1, len(os.sched_getaffinity(0)) - 1)
+    return max(1, count_processors() - 1)
+
+
+def count_processors(quota_path: Path = _QUOTA_PATH) -> int:
+    """Counts the processors this process may use, at least one.
+
+    A container sees all of its machine and is held back when it uses more than its share; threads beyond that share
+    only wait for each other.
+
+    Args:
+      quota_path: `cpu.max` of a control group, version 2: microseconds of work, or `max`, in a period.
+    """
+    here = len(os.sched_getaffinity(0))
+    try:
+        quota_us, period_us = quota_path.read_text().split()
+        share = math.ceil(int(quota_us) / int(period_us))
+    except (OSError, ValueError, ZeroDivisionError):
+        return here  # `max`, or no control group at all
+    return max(1, min(here, share))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +38,8 @@ class PracticeLimits:
 
     Attributes:
       running: Practices at once.
+      running_here: Of those, how many this studio starts; None: all. With 0 it listens to no recordings either and
+        leaves both to the studios that share its home.
       queued: Sessions that send recordings or wait for their turn.
       sessions: Sessions that are not over, in all.
       sessions_per_deu: Sessions that are not over, for one deu.
@@ -38,6 +61,7 @@ class PracticeLimits:
     """
 
     running: int = 1
+    running_here: int | None = None
     queued: int = 32
     sessions: int = 64
     sessions_per_deu: int = 8

@@ -194,6 +194,7 @@ def practice_limits(config: StudioConfig) -> PracticeLimits:
     return _limited(
         PracticeLimits(),
         running=config.practices_at_once,
+        running_here=config.practices_here,
         sessions=config.max_sessions,
         session_bytes=config.max_upload_bytes,
         audio_minutes=config.max_audio_minutes,

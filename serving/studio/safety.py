@@ -68,6 +68,11 @@ class Gate(Doorkeeper):
             REASON_STARTING,
         )
 
+    @property
+    def is_open(self) -> bool:
+        """Whether calls come in."""
+        return self._error is None
+
     def open(self) -> None:
         """Lets calls in."""
         self._error = None

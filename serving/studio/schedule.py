@@ -221,6 +221,8 @@ class Schedule:
             return
         for session in sessions:
             session = self.admit(session)  # one that was made by a studio that died
+            if self._limits.running_here == 0:
+                continue  # others listen
             if session.state is State.UPLOADING and self.recordings.is_whole(session):
                 with _others_go_on(session):
                     command = self._listen_command(session.path)
@@ -239,9 +241,16 @@ class Schedule:
                 with _others_go_on(session):
                     if self._try_turn(session):
                         continue
-                    if n_running < self._limits.running:
+                    if n_running < self._limits.running and self._has_room():
                         n_running += self._try_practice(session)
             busy.add(session.configuration.deu)  # those behind it wait even if it does
+
+    def _has_room(self) -> bool:
+        """Whether this studio may start one more practice itself."""
+        limit = self._limits.running_here
+        if limit is None:
+            return True
+        return sum(session.state is State.RUNNING for session in self._own()) < limit
 
     def _try_turn(self, session: Session) -> bool:
         """Turns knobs of the player, here and now; says whether the session is over by that."""

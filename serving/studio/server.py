@@ -120,7 +120,7 @@ class Studio:
         self._gate, self._calls = Gate(), CallLimit(config.max_calls)
         self._health = health.aio.HealthServicer()
         self._methods, self._metrics = LateMethods(), Metrics()
-        self._endpoint = MetricsEndpoint(self._metrics)
+        self._endpoint = MetricsEndpoint(self._metrics, lambda: self._gate.is_open)
         self._stopping = False
         self._closed = asyncio.Event()
         self.port = 0

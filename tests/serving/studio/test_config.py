@@ -139,6 +139,7 @@ def test_an_address_has_host_and_port(address):
         ("max_minutes", float("nan")),
         ("max_bundle_bytes", 0),
         ("practices_at_once", 0),
+        ("practices_here", -1),
         ("grace_s", float("inf")),
     ],
 )

@@ -5,7 +5,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from amadeus.errors import ConfigError
-from serving.studio.metrics import METRICS_PATH, Metrics, MetricsEndpoint
+from serving.studio.metrics import (
+    HEALTH_PATH,
+    METRICS_PATH,
+    Metrics,
+    MetricsEndpoint,
+)
 
 
 def read(text):
@@ -52,6 +57,25 @@ def test_the_endpoint_answers_in_the_format_of_prometheus():
     assert content_type.startswith("text/plain; version=")
     assert read(text)["amadeus_performances_open",] == 2
     assert elsewhere == 404
+
+
+def test_health_is_told_over_http_too():
+    states = iter([False, True, False])
+
+    async def ask():
+        endpoint = MetricsEndpoint(Metrics(), lambda: next(states))
+        await endpoint.start("127.0.0.1", 0)
+        url = f"http://127.0.0.1:{endpoint.port}{HEALTH_PATH}"
+        async with aiohttp.ClientSession() as session:
+            answers = []
+            for _ in range(3):
+                async with session.get(url) as response:
+                    answers.append((response.status, await response.text()))
+        await endpoint.stop()
+        return answers
+
+    no, yes = (503, "NOT_SERVING\n"), (200, "SERVING\n")
+    assert asyncio.run(ask()) == [no, yes, no]
 
 
 def test_a_taken_port_is_a_sentence_with_the_flag():

@@ -262,6 +262,46 @@ def test_as_many_practise_at_once_as_allowed(home):
     practise(home, body, PracticeLimits(running=2, close_s=2.0))
 
 
+def test_a_studio_that_only_plays_leaves_listening_and_practising_to_others(home):
+    player = PracticeLimits(running_here=0, close_s=2.0)
+
+    async def run():
+        async with studio(home, player) as stage:
+            asked = configure(CONTENTS, session_id="one")
+            async with stage.attached(asked) as conversation:
+                await conversation.send(CONTENTS)
+                await until(lambda: stage.practices.session_counts())
+                await asyncio.sleep(1.0)  # four looks at what is due
+                assert (await stage.get("one")).state == States.STATE_UPLOADING
+                async with studio(home):
+                    await conversation.read_all()
+            assert conversation.session.state == States.STATE_SUCCEEDED
+            assert len(starts(home)) == 1
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+
+
+def test_each_studio_starts_no_more_than_its_share(home):
+    limits = PracticeLimits(running=3, running_here=1, close_s=2.0)
+
+    async def run():
+        hold(home)
+        async with studio(home, limits) as one:
+            for name in ("a", "b", "c"):
+                await begin(one, deu=name, session_id=name)
+            await until(lambda: len(starts(home)) == 1)
+            await asyncio.sleep(0.6)
+            assert len(starts(home)) == 1
+            async with studio(home, limits):
+                await until(lambda: len(starts(home)) == 2)
+                await asyncio.sleep(0.6)
+                assert len(starts(home)) == 2
+                let_go(home)
+                await one.wait_for("c", States.STATE_SUCCEEDED)
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+
+
 def test_a_deu_practises_once_at_a_time_and_is_passed_meanwhile(home):
     async def body(found):
         hold(home)

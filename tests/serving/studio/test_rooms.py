@@ -32,6 +32,7 @@ def test_every_limit_reaches_its_room():
         max_minutes=11.0,
         max_bundle_bytes=13_000_000,
         practices_at_once=2,
+        practices_here=0,
         grace_s=30.0,
     )
     assert rooms.perform_limits(config).max_performances == 3
@@ -42,6 +43,7 @@ def test_every_limit_reaches_its_room():
     assert practices.audio_minutes == 9.0
     assert practices.training_minutes == 11.0
     assert practices.running == 2
+    assert practices.running_here == 0
 
 
 @pytest.mark.parametrize("grace_s", [5.0, 20.0, 60.0])

@@ -49,6 +49,12 @@ async def check(channel, service=""):
     return (await stub.Check(request, timeout=20)).status
 
 
+async def _http_health(studio):
+    url = f"http://{studio.metrics_address}/health"
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        return response.status
+
+
 def test_a_studio_that_plays_is_healthy_in_all_its_services(home):
     async def ask():
         async with studio_of(config(), home) as studio, channel_to(studio) as channel:
@@ -173,15 +179,17 @@ def test_performances_end_cleanly_and_new_calls_are_refused_when_the_studio_stop
 
 def test_a_stopping_studio_names_the_reason_while_it_still_plays(home):
     async def stop():
-        studio = Studio(config(), home, open_rooms=opener([], stubborn=True))
+        settings = config(metrics_port=0)
+        studio = Studio(settings, home, open_rooms=opener([], stubborn=True))
         await studio.start()
         async with channel_to(studio) as channel:
             call = await _perform(channel)
+            assert await _http_health(studio) == 200
             stopping = asyncio.create_task(studio.stop(20))
             await asyncio.sleep(0.1)
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await list_personalities(channel)
-            health = await check(channel)
+            health = await check(channel), await _http_health(studio)
             await call.write(perform_pb2.PerformRequest())
             await call.done_writing()
             rest = await _rest(call)
@@ -191,7 +199,7 @@ def test_a_stopping_studio_names_the_reason_while_it_still_plays(home):
     error, health, rest = asyncio.run(stop())
     assert error.code() == grpc.StatusCode.UNAVAILABLE
     assert reason_of(error) == "STUDIO_STOPPING"
-    assert health == NOT_SERVING
+    assert health == (NOT_SERVING, 503)
     assert rest[-1] == "ended"
 
 
