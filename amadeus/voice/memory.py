@@ -1,5 +1,6 @@
 """How many crops a training step can hold in the memory that is free."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from amadeus.errors import PracticeError
@@ -64,3 +65,21 @@ def affordable_batch_size(
             f"but {available_bytes / 2**30:.1f} GiB are free: close other programs or lower crop_duration_s."
         )
     return min(profile.batch_size, n_crops)
+
+
+def fit_batch(
+    profile: profiles_pb2.LearnerProfile, *, warn: Callable[[str], None]
+) -> profiles_pb2.LearnerProfile:
+    """Makes the batch of a complete profile smaller where memory is short, and says so; see `affordable_batch_size`."""
+    available_bytes = free_bytes()
+    n_crops = affordable_batch_size(profile, available_bytes=available_bytes)
+    if available_bytes is None or n_crops == profile.batch_size:
+        return profile
+    warn(
+        f"batch_size={profile.batch_size} needs about {profile.batch_size * crop_bytes(profile) / 2**30:.1f} GiB but "
+        f"{available_bytes / 2**30:.1f} GiB are free: learning goes on with batch_size={n_crops}."
+    )
+    fitting = profiles_pb2.LearnerProfile()
+    fitting.CopyFrom(profile)
+    fitting.batch_size = n_crops
+    return fitting

@@ -17,49 +17,27 @@ import numpy as np
 import tensorflow as tf
 
 from amadeus import interruption, journal
-from amadeus.errors import PracticeError, VoiceError
-from amadeus.personality import profiles
-from amadeus.personality.content import canonical_json, read_personality
+from amadeus.errors import PracticeError
+from amadeus.personality.content import canonical_json
 from amadeus.v1 import practice_pb2, profiles_pb2
-from amadeus.voice import checkpoint, memory
-from amadeus.voice.architecture import ARCHITECTURE
+from amadeus.voice import checkpoint
 from amadeus.voice.budget import Budget, Speedometer
-from amadeus.voice.export import read_weights
-from amadeus.voice.learner import Learner, imitation_loss, resynthesise
+from amadeus.voice.learner import Learner
+from amadeus.voice.memory import fit_batch
 from amadeus.voice.model import VoiceModel
+from amadeus.voice.parentage import draw_back, take_over
 from amadeus.voice.reach import find_reach
-from amadeus.voice.sampler import (
-    Crops,
-    CropSampler,
-    Passage,
-    read_passages,
-    spread_windows,
-)
+from amadeus.voice.sampler import CropSampler, Passage, read_passages
+from amadeus.voice.validation import Validation, cut_groups, is_plateau
 
 WARM_UP_STEPS = 30
 LAST_RATE_SHARE = 0.02  # of the peak learning rate, at the end of the cosine
-VALIDATION_S = 32.0  # sound listened to in each
-WINDOW_CROPS = 2  # length of a validation window, in crops
-WINDOW_GROUP = 4  # windows judged at once
-PATIENCE = 8  # validations without improvement before an early stop
-MIN_IMPROVEMENT = 0.001  # relative; less counts as none
 MAX_SETBACKS = 3
 SETBACK_RATE_SHARE = 0.3  # of the learning rate, after each setback
 CHECKPOINT_INTERVAL_S = 15.0
 
-LEAST_SHARE = 0.02  # of what was learned; less is the base voice
-
 Weigh = Callable[[Sequence[Passage]], list[np.ndarray]]
 Ending = Literal["done", "plateau"]
-
-
-class Validation(NamedTuple):
-    """The held-out loss at a point of a run."""
-
-    step: int
-    elapsed_s: float
-    train_loss: float  # mean since the validation before
-    eval_loss: float
 
 
 class TrainResult(NamedTuple):
@@ -151,8 +129,8 @@ def train_on_passages(
       emit: Told of progress and warnings, as `journal.emit`.
       check: Called before each step; may raise a KeyboardInterrupt. Signals wait for it.
       weigh: Tells how often the frames of passages shall be heard (`CropSampler`); None: all alike.
-      max_distance: How far the voice may go from the base voice, as `distance` measures it: what goes farther is drawn
-        back toward it. None: as far as it likes.
+      max_distance: How far the voice may go from the base voice, as `parentage.distance` measures it: what goes
+        farther is drawn back toward it. None: as far as it likes.
 
     Raises:
       PracticeError: There is nothing to learn from, or learning explodes again and again.
@@ -194,7 +172,7 @@ class _Run:
     ) -> None:
         self._budget = Budget(profile)
         self._emit = emit
-        self._profile = profile = self._fit_memory(profile)
+        self._profile = profile = fit_batch(profile, warn=self._warn)
         self._n_frames = max(1, round(profile.crop_duration_s * profile.frame_rate))
         self._sampler = CropSampler(
             train_passages,
@@ -208,19 +186,22 @@ class _Run:
             self._warn(
                 "no take is held out, so the voice is judged by what it learned from: give two recordings or more."
             )
-        self._groups = _validation_groups(
+        self._groups = cut_groups(
             eval_passages or train_passages, self._n_frames, profile
         )
         self._learner = Learner(profile)
-        self._base_weights: dict[str, np.ndarray] = {}
-        base = self._start(base_voice_path)
+        self._base = take_over(
+            base_voice_path, self._learner, profile=profile, warn=self._warn
+        )
         self._learner.limit_reach(
             find_reach(
                 train_passages, f0_confidence_threshold=profile.f0_confidence_threshold
             )
         )
         self._checkpoint_path = checkpoint_path
-        self._fingerprint = _fingerprint(train_passages, eval_passages, profile, base)
+        self._fingerprint = _fingerprint(
+            train_passages, eval_passages, profile, self._base.name
+        )
         self._history: list[Validation] = []
         self._best: dict[str, np.ndarray] = {}
         self._good: dict[str, np.ndarray] = self._learner.arrays()
@@ -234,23 +215,6 @@ class _Run:
         self._losses: list[float] = []  # since the last validation
         self._meter = Speedometer(self._learner.step_count)
         self._saved_at = time.monotonic()
-
-    def _fit_memory(
-        self, profile: profiles_pb2.LearnerProfile
-    ) -> profiles_pb2.LearnerProfile:
-        available_bytes = memory.free_bytes()
-        n_crops = memory.affordable_batch_size(profile, available_bytes=available_bytes)
-        if n_crops == profile.batch_size:
-            return profile
-        self._warn(
-            f"batch_size={profile.batch_size} needs about "
-            f"{profile.batch_size * memory.crop_bytes(profile) / 2**30:.1f} GiB but {available_bytes / 2**30:.1f} GiB "
-            f"are free: learning goes on with batch_size={n_crops}."
-        )
-        fitting = profiles_pb2.LearnerProfile()
-        fitting.CopyFrom(profile)
-        fitting.batch_size = n_crops
-        return fitting
 
     def finish(self, check: Callable[[], None]) -> TrainResult:
         """Goes on to the end."""
@@ -278,26 +242,12 @@ class _Run:
 
     def hold(self, result: TrainResult, max_distance: float) -> TrainResult:
         """Draws a voice back toward its base until it is near enough."""
-        if not self._base_weights:
+        if not self._base.weights:
             return result
         base = VoiceModel(self._profile)
-        base.assign(self._base_weights)
-        taught, share = result.model.weights(), 1.0
-        while True:
-            away = distance(base, result.model, self._groups)
-            if away <= max_distance or share < LEAST_SHARE:
-                break
-            share *= 0.7
-            result.model.assign(
-                {
-                    name: (1 - share) * self._base_weights[name] + share * value
-                    for name, value in taught.items()
-                }
-            )
-        held = f", drawn back to {share:.0%} of its way" if share < 1 else ""
-        self._warn(
-            f"on held-out pitch and loudness the new voice is {away:.2f} times as far from its parent as that is from "
-            f"the recordings, of {max_distance:g} allowed{held}."
+        base.assign(self._base.weights)
+        away = draw_back(
+            result.model, base, self._groups, max_distance=max_distance, warn=self._warn
         )
         return result._replace(distance=away)
 
@@ -388,11 +338,7 @@ class _Run:
         return self._tell(validation.train_loss, validation.eval_loss)
 
     def _is_plateau(self) -> bool:
-        if not self._profile.early_stop or len(self._history) <= PATIENCE:
-            return False
-        losses = [validation.eval_loss for validation in self._history]
-        old, new = min(losses[:-PATIENCE]), min(losses[-PATIENCE:])
-        return new > old * (1.0 - MIN_IMPROVEMENT)
+        return self._profile.early_stop and is_plateau(self._history)
 
     def _set_back(self, step: int) -> None:
         """Returns to the last voice that was judged, to go on more slowly."""
@@ -408,22 +354,6 @@ class _Run:
         self._learner.restore(self._good)
         self._losses = []
         self._meter = Speedometer(self._learner.step_count)
-
-    def _start(self, base_voice_path: str | Path | None) -> str:
-        """Takes over the base voice where it fits, and says which it was."""
-        if base_voice_path is None:
-            return ""
-        try:
-            base = read_personality(Path(base_voice_path))
-            reason = _misfit(base.learner_profile, self._profile)
-            if not reason:
-                self._base_weights = read_weights(base_voice_path)
-                self._learner.start_from(self._base_weights)
-                return base.digest or str(base_voice_path)
-        except (VoiceError, KeyError, ValueError) as error:
-            reason = str(error)
-        self._warn(f"the voice starts from nothing, not from its parent: {reason}")
-        return ""
 
     def _resume(self) -> None:
         saved = checkpoint.load(self._checkpoint_path, fingerprint=self._fingerprint)
@@ -475,52 +405,6 @@ class _Run:
 
     def _warn(self, text: str) -> None:
         self._emit(warning=practice_pb2.Warning(text=text))
-
-
-def distance(base: VoiceModel, other: VoiceModel, groups: Sequence[Crops]) -> float:
-    """How far a voice is from another on the same controls, against how far that one is from the recordings.
-
-    Both are spectral losses: 0 is the same sound, 1 as far as the base is from what it imitates.
-    """
-    from_base, from_recordings = [], []
-    for crops in groups:
-        sound = resynthesise(base, crops)
-        from_base.append(float(imitation_loss(other, crops._replace(audio=sound))))
-        from_recordings.append(float(imitation_loss(base, crops)))
-    return float(np.mean(from_base) / max(np.mean(from_recordings), 1e-9))
-
-
-def _validation_groups(
-    passages: Sequence[Passage], n_frames: int, profile: profiles_pb2.LearnerProfile
-) -> list[Crops]:
-    """Cuts the windows to validate on, in groups of one size, so that one graph judges them all."""
-    n_window = WINDOW_CROPS * n_frames
-    affordable = max(1, int(VALIDATION_S * profile.frame_rate / n_window))
-    windows = spread_windows(
-        passages,
-        n_frames=n_window,
-        max_windows=affordable,
-        f0_confidence_threshold=profile.f0_confidence_threshold,
-    )
-    group = min(WINDOW_GROUP, len(windows.audio))
-    n_groups = len(windows.audio) // group
-    picks = np.array_split(np.arange(n_groups * group), n_groups)
-    return [Crops(*(tf.constant(field[pick]) for field in windows)) for pick in picks]
-
-
-def _misfit(
-    base: profiles_pb2.LearnerProfile, profile: profiles_pb2.LearnerProfile
-) -> str:
-    """Says why a base voice cannot be taken over; empty where it can."""
-    theirs = profiles.complete_learner_profile(base)
-    for name in ARCHITECTURE:
-        has, wants = getattr(theirs, name), getattr(profile, name)
-        if has != wants:
-            has, wants = (
-                profiles.spell(profile, name, value) for value in (has, wants)
-            )
-            return f"the parent has {name}={has} but {wants} is asked for."
-    return ""
 
 
 def _fingerprint(

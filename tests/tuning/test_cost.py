@@ -21,11 +21,11 @@ def test_the_first_component_that_is_concerned_is_known():
 
 
 def test_what_makes_another_network_costs_a_training_from_nothing():
-    from amadeus.voice import training
+    from amadeus.voice.architecture import ARCHITECTURE
 
     kinds = {knob: cost.cost_of("learner", knob).kind for knob in LEARNER_KNOBS}
     anew = {knob for knob, kind in kinds.items() if kind == "anew"}
-    assert anew == {*training.ARCHITECTURE, "preset"}
+    assert anew == {*ARCHITECTURE, "preset"}
     assert {cost.cost_of("player", knob).kind for knob in PLAYER_KNOBS} == {"second"}
 
 

@@ -7,10 +7,12 @@ from numpy.testing import assert_array_equal
 from amadeus.errors import PracticeError
 from amadeus.v1 import personality_pb2, profiles_pb2
 from amadeus.voice import export, training
+from amadeus.voice.architecture import ARCHITECTURE
 from amadeus.voice.learner import Learner
 from amadeus.voice.model import VoiceModel
 from amadeus.voice.player import Voice
 from amadeus.voice.training import train_on_passages
+from amadeus.voice.validation import PATIENCE
 
 
 class Listener:
@@ -40,7 +42,7 @@ def learner_for():
     learners = {}
 
     def learner_for(profile):
-        key = tuple(getattr(profile, name) for name in training.ARCHITECTURE)
+        key = tuple(getattr(profile, name) for name in ARCHITECTURE)
         learner = learners.setdefault(key, Learner(profile))
         learner.restore(Learner(profile).arrays())
         return learner
@@ -176,7 +178,7 @@ def test_a_plateau_ends_a_run_unless_the_ama_forbids_it(
     monkeypatch.setattr(learner_for(make_profile()), "judge", lambda *crops: 3.0)
     result = teach(make_profile(step_count=20), "stops")
     assert result.ending == "plateau"
-    assert result.step_count == 1 + training.PATIENCE
+    assert result.step_count == 1 + PATIENCE
     result = teach(make_profile(step_count=20, early_stop=False), "goes on")
     assert result.ending == "done"
     assert result.step_count == 20
