@@ -9,18 +9,18 @@ from google.protobuf import json_format
 
 import amadeus
 from amadeus.errors import AmadeusError, ConfigError
-from amadeus.feedback import history, regions, replay, steps
+from amadeus.feedback import history, regions, replay
 from amadeus.feedback.evidence import Region
 from amadeus.feedback.history import FEEDBACK_NAME
-from amadeus.feedback.judgement import Finding, Judgement, judge
+from amadeus.feedback.judgement import Judgement, judge
 from amadeus.feedback.takes import Take, read_take
-from amadeus.feedback.words import say_judgement, say_turn
+from amadeus.feedback.writing import describe, describe_properties, make_request
 from amadeus.home import Deu, Home, explain_os_errors, write_atomically
 from amadeus.journal import JOURNAL_NAME, Journal
 from amadeus.personality import content, generations, profiles
 from amadeus.play.perform import Voice
 from amadeus.play.record import read_record
-from amadeus.tuning import network, request
+from amadeus.tuning import network
 from amadeus.v1 import personality_pb2, practice_pb2
 
 EXECUTION_TYPE = "amadeus.Feedback"
@@ -61,8 +61,15 @@ class Given(NamedTuple):
     practice_path: Path | None = None
 
 
-def check_players(deu: Deu, paths: Sequence[Path]) -> list[str]:
+def check_players(
+    deu: Deu, paths: Sequence[Path], names: Sequence[str] = ()
+) -> list[str]:
     """Makes sure that the takes are this deu's; cheap, before anything is loaded.
+
+    Args:
+      deu: Whose feedback it is.
+      paths: Files of the takes.
+      names: What to call them, one for each; none means by their file names.
 
     Returns:
       What the ama should know of where they come from, a sentence each.
@@ -73,37 +80,41 @@ def check_players(deu: Deu, paths: Sequence[Path]) -> list[str]:
     """
     remarks = []
     current = deu.current_generation()
-    for path in paths:
+    for path, name in _named(paths, names):
         record = read_record(path)
         if record is None:
             remarks.append(
-                f"{path.name} does not say who played it: it is judged by its sound alone, as if generation {current} "
+                f"{name} does not say who played it: it is judged by its sound alone, as if generation {current} "
                 f"of {deu.name} had played it as it plays now"
             )
             continue
         generation = history.find_generation(deu, record.digest)
         if not generation:
-            raise ConfigError(_stranger(deu, path, record.deu, record.generation))
+            raise ConfigError(_stranger(deu, name, record.deu, record.generation))
         if generation != current:
             remarks.append(
-                f"{path.name} was played by generation {generation}: what it says is held against generation "
+                f"{name} was played by generation {generation}: what it says is held against generation "
                 f"{current}, which plays now"
             )
         if not record.is_untouched:
             remarks.append(
-                f"{path.name} was edited since it was played: its pitch is found by ear"
+                f"{name} was edited since it was played: its pitch is found by ear"
             )
         elif not record.lines:
             remarks.append(
-                f"{path.name} says who played it but not what each frame was told: its pitch is found by ear"
+                f"{name} says who played it but not what each frame was told: its pitch is found by ear"
             )
     return remarks
 
 
 def hear(
-    deu: Deu, paths: Sequence[Path], marked: Sequence[Region], remarks: Sequence[str]
+    deu: Deu,
+    paths: Sequence[Path],
+    marked: Sequence[Region],
+    remarks: Sequence[str],
+    names: Sequence[str] = (),
 ) -> Heard:
-    """Listens to takes of a deu.
+    """Listens to takes of a deu; `names` as in `check_players`.
 
     Raises:
       ConfigError: A region cannot be.
@@ -111,7 +122,7 @@ def hear(
     """
     parent_path = deu.voice_path()
     parent = content.read_personality(parent_path)
-    takes = [read_take(path, parent) for path in paths]
+    takes = [read_take(path, parent, name=name) for path, name in _named(paths, names)]
     fitted = regions.fit_regions(
         marked, [take.duration_s for take in takes], [take.name for take in takes]
     )
@@ -158,86 +169,109 @@ def give(
     """
     if not judgement.turns:
         return Given(heard.parent, is_new=False)
-    digest = network.digest_tuned(
-        heard.parent_path, heard.parent, judgement.player_profile
-    )
-    practice_path = _write_request(deu, heard, judgement, practice, note)
+    practice_path = deu.practices_path / practice
+    with explain_os_errors(practice_path):
+        practice_path.mkdir(parents=True)
+    write_request(practice_path, make_request(deu, heard, judgement, practice, note))
     journal = Journal(practice_path / JOURNAL_NAME)
     try:
-        placed = _place(deu, heard, judgement, digest, practice)
-        _write(practice_path / FEEDBACK_NAME, describe(heard, judgement, digest, note))
-        _record(home, deu, heard, judgement, placed, note)
-        deu.point_to(placed.generation)
+        placed = carry_out(home, deu, heard, judgement, practice_path, note=note)
     except AmadeusError as error:
         failed = practice_pb2.PracticeFailed(text=str(error), exit_status=2)
         journal.write(failed=failed)
         raise
-    _conclude(practice_path, journal, placed, heard)
+    finished = write_result(practice_path, placed, heard)
+    with explain_os_errors(practice_path):
+        journal.write(finished=finished)
     if voice is not None:
-        pairs = replay.replay(
-            heard.takes, heard.regions, voice, judgement.player_profile
-        )
-        replay.write_pairs(pairs, practice_path, sample_rate=voice.spec.sample_rate)
+        play_again(practice_path, heard, judgement, voice)
     return Given(placed, is_new=True, practice_path=practice_path)
 
 
-def describe(
-    heard: Heard, judgement: Judgement, digest: str, note: str = ""
-) -> dict[str, Any]:
-    """What a session heard and concluded, as JSON has it.
+def carry_out(
+    home: Home,
+    deu: Deu,
+    heard: Heard,
+    judgement: Judgement,
+    practice_path: Path,
+    *,
+    note: str = "",
+) -> personality_pb2.Personality:
+    """Makes the generation that a judgement asks for, records it and lets it play.
 
-    Args:
-      heard: What was heard.
-      judgement: What follows.
-      digest: Of the generation that came of it; empty without one.
-      note: What the ama said.
+    The caller holds the deu's lock.
+
+    Raises:
+      VoiceError: The parent is damaged.
+      HomeError: Something cannot be written.
     """
-    return {
-        "digest": digest,
-        "parent_digest": heard.parent.digest,
-        "note": note,
-        "takes": [
-            {"name": take.name, "sha256": take.digest, "duration_s": take.duration_s}
-            for take in heard.takes
-        ],
-        "regions": [region._asdict() for region in heard.regions],
-        "findings": [_describe_finding(finding) for finding in judgement.findings],
-        "remarks": judgement.remarks,
-        "text": list(say_judgement(judgement)),
-        "memories": steps.remember(judgement.memories),
+    digest = network.digest_tuned(
+        heard.parent_path, heard.parent, judgement.player_profile
+    )
+    placed = _place(deu, heard, judgement, digest, practice_path.name)
+    _write(practice_path / FEEDBACK_NAME, describe(heard, judgement, digest, note))
+    _record(home, deu, heard, judgement, placed, note)
+    deu.point_to(placed.generation)
+    return placed
+
+
+def write_request(practice_path: Path, asked: practice_pb2.FeedbackRequest) -> None:
+    """Writes a request into the folder of its practice.
+
+    Raises:
+      HomeError: It cannot be written.
+    """
+    text = json_format.MessageToJson(asked, preserving_proto_field_name=True)
+    with explain_os_errors(practice_path):
+        write_atomically(practice_path / REQUEST_NAME, text)
+
+
+def write_result(
+    practice_path: Path, placed: personality_pb2.Personality, heard: Heard
+) -> practice_pb2.PracticeFinished:
+    """Writes what came out of a session that made a generation, and returns its last word.
+
+    Raises:
+      HomeError: It cannot be written.
+    """
+    result = {
+        "generation": placed.generation,
+        "pushed_generation": placed.generation,
+        "digest": placed.digest,
+        "is_new": True,
+        "metrics": dict(heard.parent.metrics),
     }
+    _write(practice_path / RESULT_NAME, result)
+    return practice_pb2.PracticeFinished(
+        generation=placed.generation, digest=placed.digest, is_new=True
+    )
 
 
-def _describe_finding(finding: Finding) -> dict[str, Any]:
-    known = {
-        key: value if isinstance(value, bool) else round(value, 6)
-        for key, value in finding.evidence._asdict().items()
-    }
-    turn = finding.turn
-    return {
-        "trait": finding.trait,
-        "outcome": finding.outcome,
-        **known,
-        "turn": turn
-        and {
-            "knob": turn.knob,
-            "before": turn.before,
-            "after": turn.after,
-            "limit": turn.limit,
-            "sensitivity": finding.sensitivity,
-        },
-    }
+def play_again(
+    practice_path: Path, heard: Heard, judgement: Judgement, voice: Voice
+) -> None:
+    """Plays the marked regions as they will sound, for the report.
+
+    Raises:
+      HomeError: They cannot be written.
+    """
+    pairs = replay.replay(heard.takes, heard.regions, voice, judgement.player_profile)
+    replay.write_pairs(pairs, practice_path, sample_rate=voice.spec.sample_rate)
 
 
-def _stranger(deu: Deu, path: Path, name: str, generation: int) -> str:
+def _named(paths: Sequence[Path], names: Sequence[str]) -> list[tuple[Path, str]]:
+    return list(zip(paths, names or [path.name for path in paths], strict=True))
+
+
+def _stranger(deu: Deu, take: str, name: str, generation: int) -> str:
     if name != deu.name:
         return (
-            f"{path.name} was played by {name or 'a deu without a name'}, not by {deu.name}: give feedback on it with "
+            f"{take} was played by {name or 'a deu without a name'}, not by {deu.name}: give feedback on it with "
             f"`amadeus practice feedback {name or 'NAME'}`."
         )
     known = ", ".join(map(str, deu.generations())) or "none"
     return (
-        f"{path.name} was played by a generation {generation} of {name} that is not here (here are {known}): perform "
+        f"{take} was played by a generation {generation} of {name} that is not here (here are {known}): perform "
         "again with one that is, or import that one."
     )
 
@@ -257,71 +291,6 @@ def _place(
         prepared = staging / "voice"
         network.share_network(heard.parent_path, prepared)
         return generations.place(prepared, deu.voices_path, child).personality
-
-
-def _write_request(
-    deu: Deu, heard: Heard, judgement: Judgement, practice: str, note: str
-) -> Path:
-    practice_path = deu.practices_path / practice
-    message = make_request(deu, heard, judgement, practice, note)
-    text = json_format.MessageToJson(message, preserving_proto_field_name=True)
-    with explain_os_errors(practice_path):
-        practice_path.mkdir(parents=True)
-        write_atomically(practice_path / REQUEST_NAME, text)
-    return practice_path
-
-
-def make_request(
-    deu: Deu, heard: Heard, judgement: Judgement, practice: str, note: str
-) -> practice_pb2.FeedbackRequest:
-    """What was asked, and which knobs follow from it."""
-    return practice_pb2.FeedbackRequest(
-        deu=deu.name,
-        practice=practice,
-        recordings=_recordings(deu, heard.parent),
-        learner_profile=heard.parent.learner_profile,
-        parent_generation=heard.parent.generation,
-        player_profile=judgement.player_profile,
-        changes=[
-            practice_pb2.KnobChange(
-                profile="player",
-                knob=turn.knob,
-                before=f"{turn.before:g}",
-                after=f"{turn.after:g}",
-            )
-            for turn in judgement.turns
-        ],
-        takes=[
-            practice_pb2.JudgedTake(
-                name=take.name,
-                uri=str(path),
-                digest=take.digest,
-                personality_digest=take.record.digest if take.record else "",
-                generation=take.record.generation if take.record else 0,
-            )
-            for path, take in zip(heard.paths, heard.takes, strict=True)
-        ],
-        regions=[
-            practice_pb2.JudgedRegion(
-                take_index=region.take,
-                start_s=region.start_s,
-                end_s=region.end_s,
-                good=region.is_good,
-                weight=region.weight,
-            )
-            for region in heard.regions
-        ],
-        note=note,
-    )
-
-
-def _recordings(
-    deu: Deu, parent: personality_pb2.Personality
-) -> practice_pb2.Recordings:
-    try:
-        return request.find_recordings(deu, parent)
-    except AmadeusError:  # the player alone does not need them
-        return practice_pb2.Recordings()
 
 
 def _record(
@@ -344,44 +313,6 @@ def _record(
         kind=EXECUTION_TYPE,
         properties=describe_properties(heard, judgement, note),
     )
-
-
-def describe_properties(
-    heard: Heard, judgement: Judgement, note: str
-) -> dict[str, str]:
-    """What ML Metadata is told of a session: takes by content, regions, conclusions, changes."""
-    n_takes = len(heard.takes)
-    return {
-        "takes": ", ".join(f"{t.name} sha256:{t.digest}" for t in heard.takes),
-        "regions": ", ".join(
-            f"{regions.say_region(region, n_takes=n_takes)} x {region.weight:g}"
-            for region in heard.regions
-        ),
-        "conclusions": "\n".join(say_judgement(judgement)),
-        "changes": ", ".join(say_turn(turn) for turn in judgement.turns),
-        "note": note,
-    }
-
-
-def _conclude(
-    practice_path: Path,
-    journal: Journal,
-    placed: personality_pb2.Personality,
-    heard: Heard,
-) -> None:
-    result = {
-        "generation": placed.generation,
-        "pushed_generation": placed.generation,
-        "digest": placed.digest,
-        "is_new": True,
-        "metrics": dict(heard.parent.metrics),
-    }
-    _write(practice_path / RESULT_NAME, result)
-    finished = practice_pb2.PracticeFinished(
-        generation=placed.generation, digest=placed.digest, is_new=True
-    )
-    with explain_os_errors(practice_path):
-        journal.write(finished=finished)
 
 
 def _write(path: Path, written: dict[str, Any]) -> None:

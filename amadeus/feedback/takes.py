@@ -54,7 +54,9 @@ class Take(NamedTuple):
         return self.record.player_profile if self.record else None
 
 
-def read_take(path: Path, personality: personality_pb2.Personality) -> Take:
+def read_take(
+    path: Path, personality: personality_pb2.Personality, *, name: str = ""
+) -> Take:
     """Reads a take and listens to it.
 
     What was played exactly is taken from the take itself; where it does not say, its pitch is found as a practice
@@ -63,6 +65,7 @@ def read_take(path: Path, personality: personality_pb2.Personality) -> Take:
     Args:
       path: A sound file.
       personality: Whose clock and pitch tracker are used.
+      name: What to call it; empty: by its file name.
 
     Raises:
       RecordingError: It cannot be read, is silent, too long, or says of itself what cannot be.
@@ -91,7 +94,7 @@ def read_take(path: Path, personality: personality_pb2.Personality) -> Take:
         else _track(audio, learner_profile)
     )
     return Take(
-        name=path.name,
+        name=name or path.name,
         digest=_digest(path),
         audio=audio,
         spec=spec,
