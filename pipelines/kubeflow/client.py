@@ -17,6 +17,7 @@ import kfp_server_api
 from kfp_server_api import models
 
 from amadeus.errors import AmadeusError, ClusterError, ConfigError
+from amadeus.personality.quoting import tame
 from pipelines.kubeflow.client_endpoint import Endpoint
 from pipelines.kubeflow.client_patience import (
     PATIENCE_S,
@@ -158,7 +159,7 @@ class Cluster:
         )
         if not is_certain:
             run = self._keep_first(submission.name, experiment_id) or run
-        return _read_run(run)
+        return self._read(run)
 
     def run(self, run_id: str, patience: Patience | None = None) -> Run:
         """Looks at a run.
@@ -166,7 +167,7 @@ class Cluster:
         Raises:
           ClusterError: There is none, or nobody answers.
         """
-        return _read_run(
+        return self._read(
             self.ask(
                 lambda: self._call(self._runs.run_service_get_run, run_id=run_id),
                 patience,
@@ -202,18 +203,16 @@ class Cluster:
         found = self._find_experiment(experiment)
         if found is None:
             return []
-        return [
-            _read_run(run)
-            for run in self.ask(
-                lambda: list(
-                    self._list_runs(
-                        limit=limit,
-                        experiment_id=found.experiment_id,
-                        sort_by="created_at desc",
-                    )
+        listed = self.ask(
+            lambda: list(
+                self._list_runs(
+                    limit=limit,
+                    experiment_id=found.experiment_id,
+                    sort_by="created_at desc",
                 )
             )
-        ]
+        )
+        return [self._read(run) for run in listed]
 
     def cancel(self, run_id: str) -> None:
         """Asks for the end of a run; one that is over stays as it is.
@@ -268,6 +267,11 @@ class Cluster:
 
     def _call(self, method: Callable[..., T], **arguments: Any) -> T:
         return understood(self.endpoint, method, **arguments)
+
+    def _read(self, run: models.V2beta1Run) -> Run:
+        if not run.run_id:
+            raise _misunderstood(self.endpoint, "a run without an id")
+        return _read_run(run)
 
     def _find_experiment(self, name: str) -> models.V2beta1Experiment | None:
         found = self.ask(
@@ -329,10 +333,7 @@ def understood(endpoint: Endpoint, method: Callable[..., T], **arguments: Any) -
         TypeError,
         ValueError,
     ) as error:
-        raise ClusterError(
-            f"{endpoint.url} answered with what API v2beta1 of Kubeflow Pipelines does not say ({error}): check its "
-            "version, which has to be 2.0 or newer."
-        ) from error
+        raise _misunderstood(endpoint, str(error)) from error
 
 
 def pages(
@@ -380,11 +381,18 @@ def runtime_config(submission: Submission) -> models.V2beta1RuntimeConfig:
     )
 
 
+def _misunderstood(endpoint: Endpoint, what: str) -> ClusterError:
+    return ClusterError(
+        f"{endpoint.url} answered with what API v2beta1 of Kubeflow Pipelines does not say ({tame(what)}): check its "
+        "version, which has to be 2.0 or newer."
+    )
+
+
 def _read_run(run: models.V2beta1Run) -> Run:
     config = run.runtime_config or models.V2beta1RuntimeConfig()
     details = run.run_details or models.V2beta1RunDetails()
     return Run(
-        run_id=run.run_id or "",
+        run_id=run.run_id,
         name=run.display_name or "",
         state=run.state or "PENDING",
         created_at=run.created_at,

@@ -60,7 +60,8 @@ class Endpoint:
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is no text"
             raise ConfigError(
-                f"the token file {self.token_path} cannot be read ({reason}): name a text file that holds the token alone."
+                f"the token file {self.token_path} cannot be read ({reason}): name a text file that holds the token "
+                "alone."
             ) from error
         return _check_token(token, str(self.token_path))
 

@@ -161,8 +161,8 @@ class Transport(rest.RESTClientObject):
     def _foreign(self, data: bytes) -> ClusterError:
         seen = _clip(data.decode(errors="replace")) or "another page"
         return ClusterError(
-            f"{self._endpoint.url} answered with no answer of Kubeflow Pipelines ({seen}): if that is a page to log in, "
-            f"put a token into {TOKEN_VARIABLE} or name its file with --token-file; if not, check --endpoint."
+            f"{self._endpoint.url} answered with no answer of Kubeflow Pipelines ({seen}): if that is a page to log "
+            f"in, put a token into {TOKEN_VARIABLE} or name its file with --token-file; if not, check --endpoint."
         )
 
 
@@ -170,8 +170,8 @@ def _sentence(endpoint: Endpoint, status: int, said: str) -> str:
     url = endpoint.url
     if status == 401:
         return (
-            f"Kubeflow Pipelines at {url} do not let you in ({said}): the token is missing or has expired; put a new one "
-            f"into {TOKEN_VARIABLE}, or into a file that --token-file or {TOKEN_FILE_VARIABLE} names."
+            f"Kubeflow Pipelines at {url} do not let you in ({said}): the token is missing or has expired; put a new "
+            f"one into {TOKEN_VARIABLE}, or into a file that --token-file or {TOKEN_FILE_VARIABLE} names."
         )
     if status == 403:
         place = f"namespace {endpoint.namespace}" if endpoint.namespace else "there"

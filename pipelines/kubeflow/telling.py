@@ -43,7 +43,7 @@ def read_events(log: bytes) -> Iterator[practice_pb2.PracticeEvent]:
     mark = MARK.encode()
     for line in log.split(b"\n")[:-1]:
         begin = line.find(mark)  # some logs have the time before each line
-        if 0 <= begin and len(line) < _MAX_LINE_BYTES:
+        if begin >= 0 and len(line) < _MAX_LINE_BYTES:
             try:
                 yield json_format.Parse(
                     line[begin + len(mark) :],

@@ -1,0 +1,549 @@
+"""A small server that holds every request to the published API of Kubeflow Pipelines, and plays runs scene by scene.
+
+Whatever the API does not say is refused with 400, and remembered in `complaints`, which no test may leave behind.
+Faults are switched on one by one. Runs move on when they are looked at, never with the clock.
+"""
+
+import contextlib
+import datetime
+import email.parser
+import email.policy
+import http.server
+import io
+import json
+import re
+import socket
+import ssl
+import struct
+import threading
+import urllib.parse
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from tests.pipelines.kubeflow import published_api
+
+OPERATIONS = published_api.operations()
+# Served beside the API that was published: logs by the API server, events by that of the pages.
+_LOG = re.compile(r"/apis/v1alpha1/runs/([^/]+)/nodes/([^/]+)/log")
+_EVENTS = "/k8s/pod/events"
+_TYPES = {"LIST": list, "STRING": str, "NUMBER_INTEGER": int}
+
+
+@dataclass
+class Fault:
+    """What goes wrong, with which requests, and how often.
+
+    Attributes:
+      kind: `status`, `reset`, `html`, `cut`, `foreign` or `slow`.
+      path: What the path has to match.
+      times: How often.
+      skip: How many requests pass before.
+      is_done: Whether the request is done first, so that only its answer is lost.
+    """
+
+    kind: str
+    path: str = ".*"
+    method: str = ".*"
+    times: int = 1
+    skip: int = 0
+    is_done: bool = False
+    status: int = 500
+    headers: dict = field(default_factory=dict)
+    body: Any = None
+
+
+@dataclass
+class Scene:
+    """How a run stands from one look to the next.
+
+    Attributes:
+      tasks: By component: a state, `CACHED`, or the states of its attempts.
+      state: Of the run.
+      logs: By component and attempt, such as `trainer-0`.
+      events: What Kubernetes says of a pod, by the same names.
+      does: Is called when the scene begins.
+    """
+
+    tasks: dict = field(default_factory=dict)
+    state: str = "RUNNING"
+    logs: dict = field(default_factory=dict)
+    events: dict = field(default_factory=dict)
+    does: Any = None
+
+
+class RefusedError(Exception):
+    """The server answers with a status and words of its own."""
+
+    def __init__(self, status, text):
+        super().__init__(text)
+        self.status = status
+
+
+class StandIn:
+    """The server; `url` is its address."""
+
+    def __init__(self, tls=None):
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self._server.stand_in = self
+        self._server.daemon_threads = True
+        scheme = "http"
+        if tls is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True
+            )
+            scheme = "https"
+        self.url = f"{scheme}://localhost:{self._server.server_address[1]}/pipeline"
+        self.closing = threading.Event()
+        self.lock = threading.RLock()
+        self.clear()
+
+    def clear(self):
+        """Forgets everything."""
+        self.token, self.is_multi_user = "", False
+        self.experiments, self.runs, self.logs, self.events = {}, {}, {}, {}
+        self.pipelines, self.versions, self.schedules = {}, {}, {}
+        self.requests, self.complaints, self.faults, self.scenes = [], [], [], []
+        self._n_made = 0
+
+    def __enter__(self):
+        # The default polls for the end every half second.
+        serve = lambda: self._server.serve_forever(poll_interval=0.02)  # noqa: E731
+        threading.Thread(target=serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *error):
+        self.closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def asked(self, operation):
+        """The bodies of all requests of an operation that were answered or lost."""
+        return [body for name, body in self.requests if name == operation]
+
+    def created_at(self):
+        """A moment, each later than the last."""
+        self._n_made += 1
+        began = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+        return (began + datetime.timedelta(seconds=self._n_made)).isoformat()
+
+    # One method for each operation that is played; its name is that of the operation.
+
+    def healthz_service_get_healthz(self, query):
+        return {"multi_user": self.is_multi_user}
+
+    def experiment_service_list_experiments(self, query):
+        return _page("experiments", self._mine(self.experiments, query), query)
+
+    def experiment_service_create_experiment(self, query, body):
+        if self.is_multi_user and not body.get("namespace"):
+            raise RefusedError(400, "a namespace is missing")
+        self._refuse_second(self.experiments, body)
+        return self._keep(self.experiments, "experiment_id", body)
+
+    def run_service_create_run(self, query, body):
+        if body.get("experiment_id") not in self.experiments:
+            raise RefusedError(404, f"no experiment {body.get('experiment_id')}")
+        _check_run(body)
+        run = self._keep(self.runs, "run_id", {**body, "state": "PENDING"})
+        run["experiment_id"] = body["experiment_id"]
+        return _without_nothing(run)
+
+    def run_service_get_run(self, query, run_id):
+        run = self._find(self.runs, run_id)
+        if run["state"] not in ("SUCCEEDED", "FAILED", "CANCELED"):
+            self._move(run)
+        return _without_nothing(run)
+
+    def run_service_list_runs(self, query):
+        place = query.get("experiment_id")
+        if self.is_multi_user and not (place or query.get("namespace")):
+            raise RefusedError(400, "a namespace is missing")
+        runs = [r for r in self.runs.values() if place in (None, r["experiment_id"])]
+        return _page("runs", map(_without_nothing, runs), query)
+
+    def run_service_terminate_run(self, query, run_id):
+        run = self._find(self.runs, run_id)
+        run["state"] = "CANCELED"
+        return {}
+
+    def pipeline_service_list_pipelines(self, query):
+        return _page("pipelines", self._mine(self.pipelines, query), query)
+
+    def pipeline_service_create_pipeline(self, query, body):
+        self._refuse_second(self.pipelines, body)
+        return self._keep(self.pipelines, "pipeline_id", body)
+
+    def pipeline_service_list_pipeline_versions(self, query, pipeline_id):
+        self._find(self.pipelines, pipeline_id)
+        versions = [
+            v for v in self.versions.values() if v["pipeline_id"] == pipeline_id
+        ]
+        return _page("pipeline_versions", versions, query)
+
+    def upload_pipeline_version(self, query, files):
+        self._find(self.pipelines, query["pipelineid"])
+        version = {
+            "pipeline_id": query["pipelineid"],
+            "display_name": query["name"],
+            "description": query.get("description", ""),
+            "pipeline_spec": _read_upload(files["uploadfile"]),
+        }
+        self._refuse_second(self.versions, version)
+        return self._keep(self.versions, "pipeline_version_id", version)
+
+    def recurring_run_service_create_recurring_run(self, query, body):
+        if body.get("experiment_id") not in self.experiments:
+            raise RefusedError(404, f"no experiment {body.get('experiment_id')}")
+        _check_schedule(body)
+        if reference := body.get("pipeline_version_reference"):
+            self._find(self.versions, reference["pipeline_version_id"])
+        else:
+            _check_run(body)
+        schedule = self._keep(self.schedules, "recurring_run_id", body)
+        schedule["status"] = f"{body['mode']}D"
+        return schedule
+
+    def recurring_run_service_list_recurring_runs(self, query):
+        place = query.get("experiment_id")
+        found = [
+            s for s in self.schedules.values() if place in (None, s["experiment_id"])
+        ]
+        return _page("recurringRuns", found, query)
+
+    def recurring_run_service_get_recurring_run(self, query, recurring_run_id):
+        return self._find(self.schedules, recurring_run_id)
+
+    def recurring_run_service_delete_recurring_run(self, query, recurring_run_id):
+        self._find(self.schedules, recurring_run_id)
+        del self.schedules[recurring_run_id]
+        return {}
+
+    def recurring_run_service_disable_recurring_run(self, query, recurring_run_id):
+        self._find(self.schedules, recurring_run_id)["status"] = "DISABLED"
+        return {}
+
+    def recurring_run_service_enable_recurring_run(self, query, recurring_run_id):
+        self._find(self.schedules, recurring_run_id)["status"] = "ENABLED"
+        return {}
+
+    def _move(self, run):
+        if not self.scenes:
+            return
+        scene = self.scenes.pop(0)
+        run["state"] = scene.state
+        tasks = run.setdefault("played", {})
+        tasks.update(scene.tasks)
+        run["run_details"] = {"task_details": list(_details(run, tasks))}
+        self.logs.update({_pod(run, name): log for name, log in scene.logs.items()})
+        self.events.update(
+            {_pod(run, name): text for name, text in scene.events.items()}
+        )
+        if scene.does is not None:
+            scene.does(run)
+
+    def _mine(self, things, query):
+        place = query.get("namespace", "")
+        return [t for t in things.values() if t.get("namespace", "") == place]
+
+    def _keep(self, things, key, body):
+        thing = {**body, key: str(uuid.uuid4()), "created_at": self.created_at()}
+        things[thing[key]] = thing
+        return thing
+
+    def _refuse_second(self, things, body):
+        name = body.get("display_name")
+        if not name:
+            raise RefusedError(400, "a name is missing")
+        place = [body.get(key) for key in ("namespace", "pipeline_id")]
+        for thing in things.values():
+            if thing["display_name"] == name and place == [
+                thing.get(key) for key in ("namespace", "pipeline_id")
+            ]:
+                raise RefusedError(409, f"{name} exists already")
+
+    def _find(self, things, key):
+        if key not in things:
+            raise RefusedError(404, f"{key} not found")
+        return things[key]
+
+
+def _page(key, things, query):
+    """Filters, sorts and cuts a list as the API is asked to."""
+    found = [t for t in things if _passes(t, query.get("filter"))]
+    by, _, direction = query.get("sort_by", "created_at asc").partition(" ")
+    found.sort(key=lambda thing: thing[by], reverse=direction == "desc")
+    begin = int(query.get("page_token") or 0)
+    end = begin + int(query.get("page_size") or 20)
+    page = {key: found[begin:end], "total_size": len(found)}
+    return page | ({"next_page_token": str(end)} if end < len(found) else {})
+
+
+def _passes(thing, text):
+    if not text:
+        return True
+    # kfp's own client counts operations and writes names as JSON does; protojson reads both.
+    told = json.loads(text.replace("stringValue", "string_value"))
+    for predicate in told["predicates"]:
+        predicate["operation"] = {1: "EQUALS"}.get(*[predicate["operation"]] * 2)
+    published_api.check("V2beta1Filter", told)
+    return all(
+        p["operation"] == "EQUALS" and thing[p["key"]] == p["string_value"]
+        for p in told["predicates"]
+    )
+
+
+def _check_run(body):
+    """What the server itself looks at: the pipeline, strictly, and what it is begun with."""
+    if not body.get("display_name"):
+        raise RefusedError(400, "The run name is empty")
+    told = body["pipeline_spec"]
+    if "pipeline_spec" in told:
+        json_format.ParseDict(told["platform_spec"], pipeline_spec_pb2.PlatformSpec())
+        told = told["pipeline_spec"]
+    spec = json_format.ParseDict(told, pipeline_spec_pb2.PipelineSpec())
+    if spec.schema_version != "2.1.0":
+        raise RefusedError(400, f"schema version {spec.schema_version}")
+    inputs = told["root"].get("inputDefinitions", {}).get("parameters", {})
+    for name, value in body["runtime_config"].get("parameters", {}).items():
+        if name not in inputs:
+            raise RefusedError(400, f"unknown parameter {name}")
+        if not isinstance(value, _TYPES[inputs[name]["parameterType"]]):
+            raise RefusedError(400, f"parameter {name} is of another type")
+
+
+def _check_schedule(body):
+    if not body.get("display_name"):
+        raise RefusedError(400, "Recurring run's name cannot be empty")
+    if not 1 <= int(body.get("max_concurrency", 0)) <= 10:
+        raise RefusedError(400, "Max concurrency must be at least 1 and at most 10")
+    if len(body.get("trigger", {})) != 1:
+        raise RefusedError(400, "one trigger is needed")
+    cron = body["trigger"].get("cron_schedule", {}).get("cron")
+    if cron is not None and len(cron.split()) != 6:
+        raise RefusedError(400, f"Expected exactly 6 fields, found {cron}")
+
+
+def _read_upload(text):
+    documents = list(yaml.safe_load_all(text))
+    spec = json_format.ParseDict(documents[0], pipeline_spec_pb2.PipelineSpec())
+    if spec.schema_version != "2.1.0" or not spec.pipeline_info.name:
+        raise RefusedError(400, "not a pipeline")
+    if len(documents) > 1:
+        json_format.ParseDict(documents[1], pipeline_spec_pb2.PlatformSpec())
+    return documents[0]
+
+
+def _details(run, tasks):
+    """Writes nodes as Argo has them: a driver, a task, and its executor with its attempts."""
+    yield _node(run, "root-driver", "SUCCEEDED")
+    yield _node(run, "root", "RUNNING", children=[f"{name}-driver" for name in tasks])
+    for name, told in tasks.items():
+        attempts = told if isinstance(told, list) else []
+        state = attempts[-1] if attempts else told
+        if state == "DRIVING":
+            yield _node(run, f"{name}-driver", "RUNNING")
+            continue
+        yield _node(run, f"{name}-driver", "SUCCEEDED", children=[name])
+        if state == "SKIPPED":
+            yield _node(run, name, "SKIPPED")
+            continue
+        is_over = state in ("SUCCEEDED", "FAILED", "CACHED")
+        shown = {"CACHED": "SUCCEEDED"}.get(state, state if is_over else "RUNNING")
+        if not attempts:
+            yield _node(run, name, shown, children=[f"{name}-0"])
+            skipped = "SKIPPED" if state == "CACHED" else state
+            yield _node(run, "executor", skipped, pod=f"{name}-0")
+            continue
+        pods = [f"{name}-{number}" for number in range(len(attempts))]
+        yield _node(run, name, shown, children=[f"{name}-tries"])
+        yield _node(run, "executor", shown, pod=f"{name}-tries", children=pods)
+        for number, (pod, attempt) in enumerate(zip(pods, attempts, strict=True)):
+            yield _node(run, f"executor({number})", attempt, pod=pod)
+
+
+def _node(run, name, state, *, pod=None, children=()):
+    return {
+        "run_id": run["run_id"],
+        "task_id": str(
+            uuid.uuid5(uuid.NAMESPACE_OID, f"{run['run_id']}/{pod or name}")
+        ),
+        "display_name": name,
+        "state": state,
+        "create_time": run["created_at"],
+        "start_time": run["created_at"],
+        "end_time": "1970-01-01T00:00:00Z",
+        "pod_name": _pod(run, pod or name),
+        "child_tasks": [{"pod_name": _pod(run, child)} for child in children],
+    }
+
+
+def _pod(run, name):
+    return f"run-{run['run_id'][:8]}-{name}"
+
+
+def _without_nothing(run):
+    return {key: value for key, value in run.items() if key != "played"}
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer in one piece; in two, the second waits for a delayed ACK
+
+    def do_GET(self):
+        self._serve()
+
+    do_POST = do_DELETE = do_PUT = do_PATCH = do_GET
+
+    def log_message(self, *_):
+        pass
+
+    def _serve(self):
+        stand_in = self.server.stand_in
+        length = int(self.headers.get("Content-Length", 0))
+        data = self.rfile.read(length)
+        with stand_in.lock:
+            fault = self._fault(stand_in)
+            if fault is None or fault.is_done:
+                status, answer = self._answer(stand_in, data)
+        if fault is None:
+            self._send(status, answer)
+        else:
+            self._fail(fault, stand_in)
+
+    def _fault(self, stand_in):
+        for fault in stand_in.faults:
+            if re.search(fault.path, self.path) and re.fullmatch(
+                fault.method, self.command
+            ):
+                if fault.skip:
+                    fault.skip -= 1
+                elif fault.times:
+                    fault.times -= 1
+                    return fault
+        return None
+
+    def _fail(self, fault, stand_in):
+        if fault.kind == "status":
+            text = {"code": 13, "message": "it is broken", "details": []}
+            body = text if fault.body is None else fault.body
+            self._send(fault.status, body, fault.headers)
+        elif fault.kind == "html":
+            self._send(200, "<!doctype html><title>Log in</title>")
+        elif fault.kind == "cut":
+            self._send(200, '{"run_id": "abc', {"Content-Type": "application/json"})
+        elif fault.kind == "foreign":
+            self._send(200, {"runs": "many"})
+        else:
+            if fault.kind == "slow":
+                stand_in.closing.wait(60)
+            self._reset()
+
+    def _answer(self, stand_in, data):
+        parts = urllib.parse.urlsplit(self.path)
+        path = parts.path.removeprefix("/pipeline")
+        query = dict(urllib.parse.parse_qsl(parts.query))
+        expected = f"Bearer {stand_in.token}"
+        if stand_in.token and self.headers.get("authorization") != expected:
+            words = "Unauthenticated: the token has expired"
+            return 401, {"error": words, "code": 16, "message": words, "details": []}
+        if found := _LOG.fullmatch(path):
+            log = stand_in.logs.get(found[2])
+            return (500, {"error_message": "no log"}) if log is None else (200, log)
+        if path == _EVENTS:
+            text = stand_in.events.get(query["podname"])
+            items = [{"type": "Warning", "reason": "Failed", "message": text}]
+            return 200, {"items": items if text else []}
+        try:
+            return 200, _perform(stand_in, self, path, query, data)
+        except RefusedError as error:
+            status = error.status
+            words = str(error)
+        except (
+            published_api.UnknownFieldError,
+            json_format.ParseError,
+            KeyError,
+        ) as error:
+            status, words = 400, f"{type(error).__name__}: {error}"
+            stand_in.complaints.append(f"{self.command} {self.path}: {words}")
+        return status, {"error": words, "code": 3, "message": words, "details": []}
+
+    def _send(self, status, answer, headers=None):
+        kind = "application/json"
+        if isinstance(answer, dict):
+            answer = json.dumps(answer)
+        else:
+            kind = "text/plain"
+        data = answer if isinstance(answer, bytes) else answer.encode()
+        self.send_response(status)
+        for key, value in {"Content-Type": kind, **(headers or {})}.items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        with contextlib.suppress(ConnectionError):
+            self.wfile.write(data)
+
+    def _reset(self):
+        """Ends the connection as a machine does that has lost its memory."""
+        self.connection.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        self.close_connection = True
+        self.rfile.close()
+        self.wfile.close()
+        self.connection.close()
+        self.wfile = io.BytesIO()  # is flushed once more
+
+
+def _perform(stand_in, handler, path, query, data):
+    """Holds a request to the operation it means, does it, and holds the answer to it, too."""
+    for operation in OPERATIONS.values():
+        found = operation.path.fullmatch(path)
+        if found is None or operation.method != handler.command:
+            continue
+        if unknown := set(query) - operation.query:
+            raise published_api.UnknownFieldError(
+                f"{operation.name} asks for no {unknown}"
+            )
+        arguments = list(map(urllib.parse.unquote, found.groups()))
+        told = None
+        if operation.files:
+            told = _read_form(handler.headers["Content-Type"], data)
+            _check_names(set(told), operation.files)
+            arguments.append(told)
+        elif operation.body:
+            told = json.loads(data)
+            published_api.check(operation.body, told)
+            arguments.append(told)
+        elif data not in (b"", b"null"):
+            raise published_api.UnknownFieldError(f"{operation.name} takes no body")
+        stand_in.requests.append((operation.name, told))
+        play = getattr(stand_in, operation.name, None)
+        if play is None:
+            raise published_api.UnknownFieldError(f"{operation.name} is not played")
+        answer = play(query, *arguments)
+        published_api.check(operation.response, answer)
+        return answer
+    raise published_api.UnknownFieldError(f"there is no {handler.command} {path}")
+
+
+def _check_names(given, published):
+    if given != published:
+        raise published_api.UnknownFieldError(f"a form of {given}, not {published}")
+
+
+def _read_form(kind, data):
+    head = f"Content-Type: {kind}\r\n\r\n".encode()
+    parser = email.parser.BytesParser(policy=email.policy.HTTP)
+    return {
+        part.get_param("name", header="content-disposition"): part.get_payload(
+            decode=True
+        )
+        for part in parser.parsebytes(head + data).iter_parts()
+    }
