@@ -6,7 +6,6 @@ be new is linked, which the file system does for one of many. Who is killed mean
 
 import contextlib
 import errno
-import hashlib
 import os
 import re
 import secrets
@@ -17,6 +16,7 @@ from typing import BinaryIO, Self
 
 from amadeus.errors import StoreError
 from amadeus.stores.addresses import check_key, join
+from amadeus.stores.receiving import flush, opened_sink, too_large
 from amadeus.stores.store import AlreadyThereError, Entry, NotThereError, Store
 
 _SCRATCH = re.compile(r"\.part-[0-9]+-[0-9a-f]{8}")
@@ -59,7 +59,7 @@ class PathStore(Store):
         with self._opened(key) as file:
             data = file.read(max_bytes + 1)
         if len(data) > max_bytes:
-            raise too_large(join(self.url, key), None, max_bytes)
+            raise too_large(join(self.url, key), len(data), max_bytes)
         return data
 
     def write(self, key: str, data: bytes, *, only_new: bool = False) -> None:
@@ -68,7 +68,7 @@ class PathStore(Store):
         with _explained(target), _scratch(target) as scratch:
             with scratch.open("xb") as file:
                 file.write(data)
-                _flush(file)
+                flush(file)
             if not only_new:
                 scratch.replace(target)
             elif not _take(scratch, target, data):
@@ -83,18 +83,20 @@ class PathStore(Store):
         with _explained(target), _scratch(target) as scratch:
             with path.open("rb") as source, scratch.open("xb") as file:
                 shutil.copyfileobj(source, file, _CHUNK_BYTES)
-                _flush(file)
+                flush(file)
             scratch.replace(target)
             _sync_folder(target.parent)
 
     def download(self, key: str, path: Path, *, max_bytes: int) -> str:
         """See `Store`."""
+        place = join(self.url, key)
         with self._opened(key) as source:
-            size = os.fstat(source.fileno()).st_size
-            if size > max_bytes:
-                raise too_large(join(self.url, key), size, max_bytes)
-            with _explained(path):
-                return receive(_chunks(source), path, join(self.url, key), max_bytes)
+            if (size := os.fstat(source.fileno()).st_size) > max_bytes:
+                raise too_large(place, size, max_bytes)
+            with _explained(path), opened_sink(path, place, max_bytes) as sink:
+                while chunk := source.read(_CHUNK_BYTES):
+                    sink.write(chunk)
+                return sink.sha256()
 
     def remove(self, key: str) -> None:
         """See `Store`."""
@@ -139,44 +141,6 @@ class PathStore(Store):
             yield file
 
 
-def receive(chunks: Iterator[bytes], path: Path, source: str, max_bytes: int) -> str:
-    """Writes chunks to a new file and returns their SHA-256; what is too large leaves no file.
-
-    Raises:
-      StoreError: More than `max_bytes` came.
-      OSError: The file cannot be written.
-    """
-    digest, n_bytes = hashlib.sha256(), 0
-    try:
-        with path.open("xb") as file:
-            for chunk in chunks:
-                n_bytes += len(chunk)
-                if n_bytes > max_bytes:
-                    raise too_large(source, None, max_bytes)
-                digest.update(chunk)
-                file.write(chunk)
-            _flush(file)
-    except FileExistsError:
-        raise
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    return digest.hexdigest()
-
-
-def too_large(what: str, n_bytes: int | None, max_bytes: int) -> StoreError:
-    """Words the refusal of what has more bytes than are taken."""
-    has = f"{n_bytes / 1e6:.1f} MB" if n_bytes is not None else "more"
-    return StoreError(
-        f"{what} has {has}, and at most {max_bytes / 1e6:.1f} MB are taken: name a smaller one."
-    )
-
-
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    while chunk := file.read(_CHUNK_BYTES):
-        yield chunk
-
-
 @contextlib.contextmanager
 def _scratch(target: Path) -> Iterator[Path]:
     """Names a file beside another, and removes it in the end."""
@@ -206,11 +170,6 @@ def _take(scratch: Path, target: Path, data: bytes) -> bool:
     except FileExistsError:
         return False
     return True
-
-
-def _flush(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _sync_folder(path: Path) -> None:
