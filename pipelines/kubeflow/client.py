@@ -8,6 +8,7 @@ begun.
 """
 
 import json
+import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,6 +30,7 @@ from pipelines.kubeflow.client_patience import (
 from pipelines.kubeflow.client_transport import TIMEOUT_S, open_api
 
 EXPERIMENT = "amadeus"
+NAMESPACE = "kubeflow"  # where an installation for one user keeps its pods
 OVER = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
 LOG_BYTES = 4 * 2**20
 _PAGE = 50
@@ -67,6 +69,8 @@ class Task(NamedTuple):
     Attributes:
       name: Its name on the page of the run.
       state: `PENDING`, `RUNNING` ... as the API names them.
+      started_at: When it began; None while it has not.
+      ended_at: When it ended; None while it has not.
       pod: Name of its pod, which its log is read by; empty without one.
       children: Pods of what comes after it.
       text: What the API says of its failure; mostly empty.
@@ -74,6 +78,8 @@ class Task(NamedTuple):
 
     name: str
     state: str
+    started_at: datetime | None
+    ended_at: datetime | None
     pod: str
     children: tuple[str, ...]
     text: str
@@ -223,6 +229,22 @@ class Cluster:
         self.ask(
             lambda: self._call(self._runs.run_service_terminate_run, run_id=run_id)
         )
+
+    def read_events(self, pod: str) -> list[str]:
+        """Reads what Kubernetes warns of about a pod, the newest last; empty where that is not to be had."""
+        # Served by the pages of Kubeflow, not by its API.
+        namespace = self.endpoint.namespace or NAMESPACE
+        query = urllib.parse.urlencode({"podname": pod, "podnamespace": namespace})
+        text = self.api.rest_client.read_text(f"/k8s/pod/events?{query}", LOG_BYTES)
+        try:
+            events = json.loads(text or b"{}").get("items", [])
+            return [
+                f"{event['reason']}: {event['message']}"
+                for event in events
+                if event.get("type") == "Warning"
+            ]
+        except (ValueError, AttributeError, LookupError, TypeError):
+            return []
 
     def read_log(self, run_id: str, pod: str) -> bytes | None:
         """Reads the beginning of a pod's log; None where it is not to be had."""
@@ -407,10 +429,17 @@ def _read_task(task: models.V2beta1PipelineTaskDetail) -> Task:
     return Task(
         name=task.display_name or "",
         state=task.state or "",
+        started_at=_moment(task.start_time),
+        ended_at=_moment(task.end_time),
         pod=task.pod_name or "",
         children=tuple(child.pod_name or "" for child in task.child_tasks or ()),
         text=_read_text(task.error, task.state_history),
     )
+
+
+def _moment(told: datetime | None) -> datetime | None:
+    """Reads a moment; what has not been yet is told as the beginning of 1970."""
+    return told if told is not None and told.year > 1970 else None
 
 
 def _read_text(

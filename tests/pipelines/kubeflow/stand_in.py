@@ -344,7 +344,8 @@ def _details(run, tasks):
     """Writes nodes as Argo has them: a driver, a task, and its executor with its attempts."""
     yield _node(run, "root-driver", "SUCCEEDED")
     yield _node(run, "root", "RUNNING", children=[f"{name}-driver" for name in tasks])
-    for name, told in tasks.items():
+    for number, (name, told) in enumerate(tasks.items()):
+        run = {**run, "began": number + 1}
         attempts = told if isinstance(told, list) else []
         state = attempts[-1] if attempts else told
         if state == "DRIVING":
@@ -368,7 +369,15 @@ def _details(run, tasks):
             yield _node(run, f"executor({number})", attempt, pod=pod)
 
 
+def _later(run, seconds):
+    """A moment of the run: each component begins a minute after the one before."""
+    began = datetime.datetime.fromisoformat(run["created_at"])
+    after = datetime.timedelta(minutes=run.get("began", 0) - 1, seconds=seconds)
+    return (began + after).isoformat()
+
+
 def _node(run, name, state, *, pod=None, children=()):
+    is_open = state in ("PENDING", "RUNNING")
     return {
         "run_id": run["run_id"],
         "task_id": str(
@@ -377,8 +386,8 @@ def _node(run, name, state, *, pod=None, children=()):
         "display_name": name,
         "state": state,
         "create_time": run["created_at"],
-        "start_time": run["created_at"],
-        "end_time": "1970-01-01T00:00:00Z",
+        "start_time": _later(run, 60),
+        "end_time": "1970-01-01T00:00:00Z" if is_open else _later(run, 90),
         "pod_name": _pod(run, pod or name),
         "child_tasks": [{"pod_name": _pod(run, child)} for child in children],
     }
