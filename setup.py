@@ -52,8 +52,9 @@ class BuildWithProtos(build_py):
     """Generates the stubs, then builds as usual."""
 
     def run(self) -> None:
-        """Generates first: setuptools looks for modules when it runs."""
+        """Generates first: setuptools looks for modules when it runs, and for packages before that."""
         generate_protos(HERE)
+        self.packages = find_packages(str(HERE), include=ROOMS)
         super().run()
 
 
