@@ -234,7 +234,7 @@ def _autocorrelate(sound: np.ndarray, f0_hz: float) -> tuple[np.ndarray, np.ndar
 
 def _mark(voice, ama: Ama, profile, rng: np.random.Generator, mistakes: float):
     """Plays until a take is clearly better than the plain one, and marks three parts of each; None if none is."""
-    from amadeus.feedback.evidence import Region
+    from amadeus.feedback.regions import Region
 
     plain, score = _play(voice, ama, profile)
     for _ in range(MAX_VARIATIONS):

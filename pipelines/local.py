@@ -63,9 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _run(place: Place) -> int:
     try:
-        from pipelines import practice
-
-        finished = practice.run(place)
+        finished = _work(place)
     except (Exception, KeyboardInterrupt) as reason:
         error = KeyboardInterrupt() if interruption.is_asked() else reason
         text, status = _explain(error, place.path)
@@ -75,6 +73,16 @@ def _run(place: Place) -> int:
         return status
     emit(finished=finished)
     return 0
+
+
+def _work(place: Place) -> practice_pb2.PracticeFinished:
+    from pipelines import judging
+
+    if judging.is_asked(place):
+        return judging.run(place)
+    from pipelines import practice  # TFX
+
+    return practice.run(place)
 
 
 def _explain(error: BaseException, path: Path) -> tuple[str, int]:

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from amadeus.cli.quiet import stderr_kept_back
+from amadeus.cli.rooms import load
+from amadeus.cli.studio_options import read_address, studio_options
 from amadeus.errors import ConfigError, PracticeError, RecordingError
 from amadeus.home import Deu, Home
 
 if TYPE_CHECKING:
-    from amadeus.feedback.evidence import Region
+    from amadeus.feedback.regions import Region
+    from amadeus.v1.session_pb2 import FeedbackConfiguration
 
 MAX_NOTE_CHARACTERS = 500
 
@@ -49,6 +52,7 @@ MAX_NOTE_CHARACTERS = 500
 @click.option(
     "--dry-run", is_flag=True, help="Only say what would follow; change nothing."
 )
+@studio_options
 @click.pass_obj
 def feedback(
     home: Home,
@@ -61,6 +65,7 @@ def feedback(
     steps: int | None,
     no_learning: bool,
     dry_run: bool,
+    **studio: Any,
 ) -> int:
     """Tell the deu NAME what was good and what was bad in its takes.
 
@@ -69,16 +74,25 @@ def feedback(
     the recordings it comes from, hearing more often what is like the good, and is kept near what it was.
 
     Mark several regions of either kind, a few notes each: from one of each only what is very plain can be concluded.
+
+    With --studio a studio does it with its own deu of this name, and the voice comes back here.
     """
     regions = read_regions(good, bad)
     learning = read_learning(minutes, steps, no_learning=no_learning)
-    deu = home.deu(name)
-    deu.voice_path()  # says so where there is none yet
+    address = read_address(**studio)
+    deu = home.deu(name) if address is None else None
+    if deu is not None:
+        deu.voice_path()  # says so where there is none yet
     paths = find_takes(performance)
     if len(note) > MAX_NOTE_CHARACTERS:
         raise ConfigError(
             f"the note has {len(note)} characters: say it in {MAX_NOTE_CHARACTERS}."
         )
+    if deu is None:
+        _refuse_dry_run(dry_run)
+        asked = write_marks(regions, learning, note)
+        served = load("serving.cli.practice")
+        return served.feedback(home, address, name, paths, asked)
     from amadeus.feedback import session
 
     remarks = session.check_players(deu, paths)
@@ -87,6 +101,39 @@ def feedback(
     if learning is None or not taste or dry_run:
         return 0
     return _learn(home, deu, taste, learning, note)
+
+
+def write_marks(
+    regions: "list[Region]", learning: "Learning | None", note: str
+) -> "FeedbackConfiguration":
+    """Writes what was marked, and how long the learner may practise, as a studio is told."""
+    from amadeus.v1 import practice_pb2, session_pb2
+
+    marked = [
+        practice_pb2.JudgedRegion(
+            take_index=region.take,
+            start_s=region.start_s,
+            end_s=region.end_s,
+            good=region.is_good,
+            weight=region.weight,
+        )
+        for region in regions
+    ]
+    minutes, step_count = learning or (None, None)
+    return session_pb2.FeedbackConfiguration(
+        regions=marked,
+        note=note,
+        player_only=learning is None,
+        training_minutes=minutes or 0.0,
+        step_count=step_count or 0,
+    )
+
+
+def _refuse_dry_run(dry_run: bool) -> None:
+    if dry_run:
+        raise ConfigError(
+            "--dry-run judges on this machine: leave it out where a studio judges, or leave out --studio."
+        )
 
 
 class Learning(NamedTuple):
@@ -166,7 +213,7 @@ def _give(
     """Judges, says so and turns knobs; returns what the learner may listen for."""
     from amadeus.cli.practice import new_practice_id
     from amadeus.feedback import learning, session
-    from amadeus.feedback.words import say_judgement
+    from amadeus.feedback.words import say_given, say_judgement
 
     heard = session.hear(deu, paths, regions, remarks)
     with stderr_kept_back():
@@ -182,7 +229,8 @@ def _give(
     given = session.give(
         home, deu, heard, judgement, practice=new_practice_id(), note=note, voice=voice
     )
-    for line in _say_given(deu, given, heard.parent.generation):
+    who, parent = given.personality, heard.parent.generation
+    for line in say_given(deu.name, who, parent, is_new=given.is_new):
         print(line)
     return learning.find_taste(judgement)
 
@@ -193,7 +241,7 @@ def _learn(
     from amadeus.cli.lesson import follow_lesson
     from amadeus.cli.practice import check_space, new_practice_id
     from amadeus.feedback import learning
-    from amadeus.feedback.traits import TITLES
+    from amadeus.feedback.words import say_liked
     from amadeus.personality import content
 
     parent = content.read_personality(deu.voice_path())
@@ -211,21 +259,8 @@ def _learn(
         print(f"the network stays as it is: {error}")
         return 0
     check_space(deu)
-    liked = ", ".join(TITLES[trait] for trait in taste)
     print(
-        f"the network of generation {parent.generation} practises, hearing more of what is liked in {liked}:"
+        f"the network of generation {parent.generation} practises, hearing more of what is liked in "
+        f"{say_liked(taste)}:"
     )
     return follow_lesson(home, deu, learning.write_request(deu, asked))
-
-
-def _say_given(deu: Deu, given: Any, parent: int) -> list[str]:
-    who = given.personality
-    if not given.is_new:
-        return [
-            f"nothing is changed: generation {who.generation} of {deu.name} plays on"
-        ]
-    return [
-        f"{deu.name} plays generation {who.generation} now: the same network, played otherwise",
-        f"  digest  {who.digest}",
-        f"  back    amadeus deu checkout {deu.name}@{parent}",
-    ]

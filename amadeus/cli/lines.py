@@ -31,6 +31,8 @@ class LineDisplay(contextlib.AbstractContextManager["LineDisplay"]):
 
     def show(self, event: PracticeEvent) -> None:
         """Prints one event, if it is worth a line."""
+        for line in event.judged.lines:
+            _say(line)
         text = self._word(event)
         if text:
             _say(f"{duration(event.elapsed_s):>9}  {text}")

@@ -74,6 +74,8 @@ class LiveDisplay:
             self._progress = event.training_progress
         elif kind == "warning":
             self._console.print(Text(f"warning: {event.warning.text}", style="yellow"))
+        for line in event.judged.lines:
+            self._console.print(Text(line))
 
     def stopping(self, n_stops: int) -> None:
         """Notes it; the refreshing thread shows it."""

@@ -19,6 +19,7 @@ import numpy as np
 from scipy import special
 
 from amadeus.feedback.descriptors import Blocks
+from amadeus.feedback.regions import Region
 from amadeus.feedback.traits import TRAITS
 
 DOUBT = 0.1  # chance that a session concludes anything false
@@ -32,24 +33,6 @@ _PRIOR_SPREAD = (
 _PRIOR_NOTES = 4.0
 _BOUND = 2.5  # spreads beyond which a note counts as if it were there
 _FLOOR_SHARE = 0.25  # of what is audible: no instrument is steadier than that
-
-
-class Region(NamedTuple):
-    """A part of a take that was called good or bad.
-
-    Attributes:
-      take: Which take, from 0.
-      start_s: In seconds.
-      end_s: In seconds.
-      is_good: What the ama called it.
-      weight: How much it matters against the others.
-    """
-
-    take: int
-    start_s: float
-    end_s: float
-    is_good: bool
-    weight: float = 1.0
 
 
 class Evidence(NamedTuple):

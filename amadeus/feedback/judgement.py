@@ -7,8 +7,8 @@ import numpy as np
 
 from amadeus.feedback import calibration, evidence, steps
 from amadeus.feedback.calibration import Answer
-from amadeus.feedback.evidence import Evidence, Region
-from amadeus.feedback.regions import say_region
+from amadeus.feedback.evidence import Evidence
+from amadeus.feedback.regions import Region, say_region
 from amadeus.feedback.steps import Memory, Turn
 from amadeus.feedback.takes import Take
 from amadeus.feedback.traits import TRAITS

@@ -55,13 +55,18 @@ def make_request(
         recordings=recordings,
         learner_profile=_settle(parent.learner_profile, minutes, step_count),
         parent_generation=parent.generation,
-        taste=practice_pb2.Taste(
-            traits=[
-                practice_pb2.TraitTaste(trait=trait, preference=preference)
-                for trait, preference in taste.items()
-            ]
-        ),
+        taste=make_taste(taste),
         note=note,
+    )
+
+
+def make_taste(taste: Mapping[str, float]) -> practice_pb2.Taste:
+    """Writes what is liked, from -1 to 1 by trait, as a message."""
+    return practice_pb2.Taste(
+        traits=[
+            practice_pb2.TraitTaste(trait=trait, preference=preference)
+            for trait, preference in taste.items()
+        ]
     )
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from amadeus.errors import ConfigError
-from amadeus.feedback.evidence import Region
 
 MAX_WEIGHT = 100.0
 MIN_REGION_S = 0.05
@@ -16,6 +15,24 @@ _NUMBER = r"\d+(?:\.\d+)?|\.\d+"
 _REGION = re.compile(
     rf"(?:(?P<take>\d+)@)?(?:(?P<all>all)|(?P<start>{_NUMBER})-(?P<end>{_NUMBER}))(?::(?P<weight>{_NUMBER}))?"
 )
+
+
+class Region(NamedTuple):
+    """A part of a take that was called good or bad.
+
+    Attributes:
+      take: Which take, from 0.
+      start_s: In seconds.
+      end_s: In seconds.
+      is_good: What the ama called it.
+      weight: How much it matters against the others.
+    """
+
+    take: int
+    start_s: float
+    end_s: float
+    is_good: bool
+    weight: float = 1.0
 
 
 class Marked(NamedTuple):
@@ -41,23 +58,47 @@ def parse_region(text: str, *, is_good: bool) -> Region:
     start_s, end_s = 0.0, math.inf
     if match["all"] is None:
         start_s, end_s = float(match["start"]), float(match["end"])
+    region = Region(
+        int(match["take"] or 1) - 1,
+        start_s,
+        end_s,
+        is_good,
+        float(match["weight"] or 1.0),
+    )
+    check_region(region, f"{option} {text}")
+    return region
+
+
+def check_region(region: Region, called: str = "") -> None:
+    """Refuses a region that cannot be, whatever its take is like.
+
+    Args:
+      region: Whose end may be infinite.
+      called: How the ama wrote it; empty: it is named by its seconds.
+
+    Raises:
+      ConfigError: It is reversed, too short, no numbers, before its take, or its weight cannot be.
+    """
+    called = called or say_region(region)
+    start_s, end_s, weight = region.start_s, region.end_s, region.weight
+    if not (math.isfinite(start_s) and start_s >= 0) or math.isnan(end_s):
+        raise ConfigError(
+            f"{called} starts or ends at no moment of a take: give seconds from its start."
+        )
     if end_s < start_s:
         raise ConfigError(
-            f"{option} {text} ends before it starts: write {match['end']}-{match['start']}."
+            f"{called} ends before it starts: write {end_s:g}-{start_s:g}."
         )
     if end_s - start_s < MIN_REGION_S:
         raise ConfigError(
-            f"{option} {text} lasts {end_s - start_s:.2f} s: mark {MIN_REGION_S:g} s at least, a note or more."
+            f"{called} lasts {end_s - start_s:.2f} s: mark {MIN_REGION_S:g} s at least, a note or more."
         )
-    weight = float(match["weight"] or 1.0)
     if not 0 < weight <= MAX_WEIGHT:
         raise ConfigError(
-            f"{option} {text} has the weight {weight:g}: choose one above 0 and up to {MAX_WEIGHT:g}."
+            f"{called} has the weight {weight:g}: choose one above 0 and up to {MAX_WEIGHT:g}."
         )
-    take = int(match["take"] or 1)
-    if take < 1:
-        raise ConfigError(f"{option} {text} names take {take}: they count from 1.")
-    return Region(take - 1, start_s, end_s, is_good, weight)
+    if region.take < 0:
+        raise ConfigError(f"{called} names take {region.take + 1}: they count from 1.")
 
 
 def fit_regions(

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from amadeus.audio import AudioSpec
-from amadeus.feedback.evidence import Region
+from amadeus.feedback.regions import Region
 from amadeus.feedback.takes import Take
 from amadeus.play.notation import Controls, Timbre
 from amadeus.play.perform import Voice, limit_peak, perform_controls

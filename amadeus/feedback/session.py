@@ -10,9 +10,9 @@ from google.protobuf import json_format
 import amadeus
 from amadeus.errors import AmadeusError, ConfigError
 from amadeus.feedback import history, regions, replay
-from amadeus.feedback.evidence import Region
 from amadeus.feedback.history import FEEDBACK_NAME
 from amadeus.feedback.judgement import Judgement, judge
+from amadeus.feedback.regions import Region
 from amadeus.feedback.takes import Take, read_take
 from amadeus.feedback.writing import describe, describe_properties, make_request
 from amadeus.home import Deu, Home, explain_os_errors, write_atomically
@@ -209,7 +209,7 @@ def carry_out(
         heard.parent_path, heard.parent, judgement.player_profile
     )
     placed = _place(deu, heard, judgement, digest, practice_path.name)
-    _write(practice_path / FEEDBACK_NAME, describe(heard, judgement, digest, note))
+    write_json(practice_path / FEEDBACK_NAME, describe(heard, judgement, digest, note))
     _record(home, deu, heard, judgement, placed, note)
     deu.point_to(placed.generation)
     return placed
@@ -241,7 +241,7 @@ def write_result(
         "is_new": True,
         "metrics": dict(heard.parent.metrics),
     }
-    _write(practice_path / RESULT_NAME, result)
+    write_json(practice_path / RESULT_NAME, result)
     return practice_pb2.PracticeFinished(
         generation=placed.generation, digest=placed.digest, is_new=True
     )
@@ -315,6 +315,11 @@ def _record(
     )
 
 
-def _write(path: Path, written: dict[str, Any]) -> None:
+def write_json(path: Path, written: dict[str, Any]) -> None:
+    """Writes a file of a practice.
+
+    Raises:
+      HomeError: It cannot be written.
+    """
     with explain_os_errors(path.parent):
         write_atomically(path, json.dumps(written, indent=2))

@@ -1,7 +1,8 @@
 """Feedback in words: what was heard, how sure, what was turned, and what could not be concluded."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
 
 from amadeus.feedback.judgement import Finding, Judgement
 from amadeus.feedback.steps import Turn
@@ -22,6 +23,13 @@ _LIMITS: Mapping[str, str] = {
 }
 
 
+class HasIdentity(Protocol):
+    """A personality, or what a practice says of one."""
+
+    generation: int
+    digest: str
+
+
 def say_judgement(judgement: Judgement) -> Iterator[str]:
     """Words a judgement, line by line: conclusions first, then what was not concluded, and why."""
     supported = [f for f in judgement.findings if f.evidence.is_supported]
@@ -37,6 +45,29 @@ def say_judgement(judgement: Judgement) -> Iterator[str]:
         yield f"  {TITLES[finding.trait]}: {say_reason(finding)}"
     for remark in judgement.remarks:
         yield f"note: {remark}."
+
+
+def say_given(deu: str, given: HasIdentity, parent: int, *, is_new: bool) -> list[str]:
+    """Words what became of a deu: who plays now, and how to go back.
+
+    Args:
+      deu: Name.
+      given: Who plays now.
+      parent: Number of the generation that was judged.
+      is_new: Whether the feedback made who plays now.
+    """
+    if not is_new:
+        return [f"nothing is changed: generation {given.generation} of {deu} plays on"]
+    return [
+        f"{deu} plays generation {given.generation} now: the same network, played otherwise",
+        f"  digest  {given.digest}",
+        f"  back    amadeus deu checkout {deu}@{parent}",
+    ]
+
+
+def say_liked(traits: Iterable[str]) -> str:
+    """Names what the network is to practise."""
+    return ", ".join(TITLES.get(trait, trait) for trait in traits)
 
 
 def say_difference(finding: Finding) -> str:

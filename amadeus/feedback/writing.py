@@ -21,7 +21,7 @@ def make_request(
     return practice_pb2.FeedbackRequest(
         deu=deu.name,
         practice=practice,
-        recordings=_recordings(deu, heard.parent),
+        recordings=recordings_of(deu, heard.parent),
         learner_profile=heard.parent.learner_profile,
         parent_generation=heard.parent.generation,
         player_profile=judgement.player_profile,
@@ -123,9 +123,10 @@ def _describe_finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _recordings(
+def recordings_of(
     deu: Deu, parent: personality_pb2.Personality
 ) -> practice_pb2.Recordings:
+    """Finds what a generation learned from; nothing where that is not known any more."""
     try:
         return request.find_recordings(deu, parent)
     except AmadeusError:  # the player alone does not need them

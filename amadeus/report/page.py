@@ -14,6 +14,7 @@ from amadeus.report.evaluation import read_examples
 from amadeus.report.feedback import gather as gather_feedback
 from amadeus.report.session import Session, read_session, read_statistics
 from amadeus.report.spectrogram import RANGE_DB, draw_scale
+from amadeus.tuning.request import is_feedback
 from amadeus.v1 import profiles_pb2
 from amadeus.v1.personality_pb2 import Statistics
 
@@ -119,6 +120,11 @@ def judge(session: Session) -> Verdict:
         reason = verdict.reason if verdict is not None else ""
         if finished.is_new:
             return Verdict("good", "Blessed", reason or "The new voice plays.")
+        if verdict is None and finished.generation and is_feedback(session.path):
+            sentence = (
+                "Nothing that was heard supports a change; the old voice keeps playing."
+            )
+            return Verdict("good", "Heard", sentence)
         if verdict is not None and verdict.blessed and finished.generation:
             sentence = f"What came out is generation {finished.generation}, which was there already. {reason}"
             return Verdict("good", "Nothing new", sentence.strip())

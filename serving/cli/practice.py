@@ -24,7 +24,11 @@ from amadeus.report.session import Session
 from amadeus.tuning.wish import Wish
 from amadeus.v1.practice_pb2 import PracticeEvent
 from amadeus.v1.profiles_pb2 import LearnerProfile
-from amadeus.v1.session_pb2 import PracticeConfiguration, PracticeSession
+from amadeus.v1.session_pb2 import (
+    FeedbackConfiguration,
+    PracticeConfiguration,
+    PracticeSession,
+)
 from serving.client import practice as client
 from serving.client.connection import Address
 
@@ -71,6 +75,32 @@ def tune(home: Home, address: Address, deu_name: str, wish: Wish) -> int:
     session_id = client.new_session_id(deu_name)
     configuration = client.configure_tuning(session_id, deu_name, wish)
     return _follow(home, address, configuration, [])
+
+
+def feedback(
+    home: Home,
+    address: Address,
+    deu_name: str,
+    paths: Sequence[Path],
+    asked: FeedbackConfiguration,
+) -> int:
+    """Has a studio judge takes of one of its deus, follows it and brings the voice home; returns the exit status.
+
+    Args:
+      home: Takes the voice in.
+      address: Of the studio.
+      deu_name: Whose takes they are.
+      paths: The takes.
+      asked: What was good and bad in them, and how long the network may practise.
+
+    Raises:
+      RecordingError: A take cannot be read.
+      StudioError: The studio cannot be reached, or refused.
+    """
+    takes = client.declare(paths)
+    session_id = client.new_session_id(deu_name)
+    configuration = client.configure_feedback(session_id, deu_name, takes, asked)
+    return _follow(home, address, configuration, takes)
 
 
 def attach(home: Home, address: Address, session_id: str) -> int:

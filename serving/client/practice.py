@@ -116,6 +116,22 @@ def configure_tuning(
     )
 
 
+def configure_feedback(
+    session_id: str,
+    deu: str,
+    takes: Sequence[Recording],
+    feedback: session_pb2.FeedbackConfiguration,
+) -> session_pb2.PracticeConfiguration:
+    """Says what was good and what was bad in takes."""
+    return session_pb2.PracticeConfiguration(
+        session_id=session_id,
+        deu=deu,
+        recordings=[take.info for take in takes],
+        feedback=feedback,
+        send_personality=True,
+    )
+
+
 def follow(
     address: Address,
     configuration: session_pb2.PracticeConfiguration,

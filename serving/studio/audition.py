@@ -1,4 +1,4 @@
-"""The coach listens to what was sent: `python -m serving.studio.audition SESSION_DIR --audio-minutes N`.
+"""The coach listens to recordings or takes: `python -m serving.studio.audition SESSION_DIR --audio-minutes N`.
 
 A process of its own, so that decoding the files of strangers and tracking pitch disturb no performance. It tells
 SESSION_DIR/journal.jsonl its warnings, or why nothing can be learned, and writes SESSION_DIR/audition.json when it
@@ -15,6 +15,7 @@ from amadeus.errors import AmadeusError, RecordingError
 from amadeus.home import Home, write_atomically
 from amadeus.journal import JOURNAL_NAME, Journal
 from amadeus.v1 import practice_pb2
+from serving.studio import feedbacks
 from serving.studio.recordings import RecordingStore
 from serving.studio.sessions import Session, SessionStore
 
@@ -71,6 +72,9 @@ def _listen(session: Session, *, audio_minutes: float) -> list[str]:
 
     home = Home(session.path.parents[1])
     paths = RecordingStore(home.recordings_path).lay_out(session)
+    if feedbacks.is_feedback(session.configuration):
+        feedbacks.listen(session, home, paths)
+        return []
     minutes = sum(decode.probe(path).duration_s or 0.0 for path in paths) / 60
     if minutes > audio_minutes:
         raise RecordingError(

@@ -12,6 +12,7 @@ from amadeus.home import Home
 from amadeus.journal import JOURNAL_NAME, read_journal
 from amadeus.report.session import LOG_NAME, read_json
 from amadeus.v1 import practice_pb2
+from serving.studio import feedbacks
 from serving.studio.audition import JUDGEMENT_NAME
 from serving.studio.practice_limits import PracticeLimits
 from serving.studio.session_events import EXIT_INTERRUPTED, name_recordings
@@ -78,7 +79,10 @@ class Outcomes:
     def _conclude_practice(self, session: Session) -> Session:
         path = session.practice_paths(self._home)[-1]
         word = last_word(path)
-        if word is not None and word.HasField("finished"):
+        is_done = word is not None and word.HasField("finished")
+        if is_done and feedbacks.goes_on(session, path):
+            return self._go_on(session)
+        if is_done:
             generation = word.finished.generation
             return self._store.change(
                 session, state=State.SUCCEEDED, generation=generation, failure=""
@@ -88,10 +92,18 @@ class Outcomes:
         if session.standing.failure:  # it was stopped for this
             return self.fail(session, session.standing.failure)
         if word is not None and word.failed.exit_status != EXIT_INTERRUPTED:
-            return self.fail(session, word.failed.text)
+            return self.fail(session, feedbacks.say_failure(session, word.failed.text))
         is_orderly = word is not None  # stopped by a studio that stops, or from outside
         return self._begin_again(
             session, State.QUEUED, path, otherwise=NO_WORD, is_orderly=is_orderly
+        )
+
+    def _go_on(self, session: Session) -> Session:
+        """Lets the network practise what was liked, as soon as it is its turn."""
+        if session.standing.is_cancelled:
+            return self.cancel(session)
+        return self._store.change(
+            session, state=State.QUEUED, n_deaths=0, stop_asked_s=0.0, failure=""
         )
 
     def _begin_again(

@@ -12,7 +12,7 @@ from amadeus.errors import NotHeldError
 from amadeus.home import Home
 from amadeus.personality.profiles import complete_learner_profile
 from amadeus.v1 import profiles_pb2, session_pb2
-from serving.studio import tunings
+from serving.studio import feedbacks, tunings
 from serving.studio.practice_limits import PracticeLimits
 from serving.studio.recordings import RecordingStore, check_recordings
 from serving.studio.sessions import SESSION_ID_PATTERN, Session, State, new_session_id
@@ -56,10 +56,12 @@ def complete(
     Raises:
       StatusError: Something is missing, or beyond a limit.
       ConfigError: The deu's name or the learner profile cannot work.
-      AmadeusError: A tuning cannot be; see `tunings.check`.
+      AmadeusError: A tuning or a feedback cannot be; see `tunings.check` and `feedbacks.check`.
     """
     if tunings.is_tuning(asked):
         return _complete_tuning(asked, home, limits)
+    if feedbacks.is_feedback(asked):
+        return _complete_feedback(asked, home, limits)
     if not asked.deu and not asked.recordings:
         if asked.session_id:
             raise not_held(asked.session_id)
@@ -93,6 +95,20 @@ def _complete_tuning(
     )
 
 
+def _complete_feedback(
+    asked: session_pb2.PracticeConfiguration, home: Home, limits: PracticeLimits
+) -> session_pb2.PracticeConfiguration:
+    recordings = check_recordings(asked.recordings, limits)
+    feedback = feedbacks.check(asked, recordings, home)
+    _check_effort(feedbacks.effort_of(feedback), limits)
+    return session_pb2.PracticeConfiguration(
+        session_id=asked.session_id or new_session_id(),
+        deu=asked.deu,
+        recordings=recordings,
+        feedback=feedback,
+    )
+
+
 def check_same(
     known: Session, asked: session_pb2.PracticeConfiguration, limits: PracticeLimits
 ) -> None:
@@ -108,6 +124,11 @@ def check_same(
         others.append(f"is of deu {held.deu!r}")
     if tunings.is_tuning(asked) and asked.tuning != held.tuning:
         others.append("turns other knobs")
+    if (
+        feedbacks.is_feedback(asked)
+        and feedbacks.settle(asked.feedback) != held.feedback
+    ):
+        others.append("judges otherwise")
     if asked.HasField("learner_profile"):
         profile = complete_learner_profile(asked.learner_profile)
         others += _differences(profile, held.learner_profile)

@@ -20,7 +20,7 @@ from amadeus.errors import AmadeusError, HomeError, NotHeldError
 from amadeus.home import Deu, Home
 from amadeus.journal import JOURNAL_NAME
 from amadeus.report.session import LOG_NAME
-from serving.studio import tunings, workers
+from serving.studio import feedbacks, tunings, workers
 from serving.studio.audition import JUDGEMENT_NAME
 from serving.studio.outcomes import Outcomes, last_word
 from serving.studio.practice_limits import PracticeLimits
@@ -317,6 +317,9 @@ class Schedule:
     def _write_request(self, session: Session, deu: Deu) -> Path:
         configuration = session.configuration
         beam_args = [f"--direct_num_workers={self._limits.threads}"]
+        if feedbacks.is_feedback(configuration):
+            paths = self.recordings.lay_out(session)
+            return feedbacks.write_request(session, deu, self._home, paths, beam_args)
         if tunings.is_tuning(configuration):
             return tunings.write_request(session, deu, self._home, beam_args)
         return write_request(

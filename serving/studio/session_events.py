@@ -11,6 +11,7 @@ from amadeus.home import Home
 from amadeus.journal import JOURNAL_NAME, JournalReader
 from amadeus.personality.content import read_personality
 from amadeus.v1 import personality_pb2, practice_pb2
+from serving.studio.feedbacks import is_feedback
 from serving.studio.recordings import known_suffix
 from serving.studio.sessions import Session, State
 
@@ -54,7 +55,7 @@ class Story:
     def _take(
         self, read: Sequence[practice_pb2.PracticeEvent], session: Session
     ) -> list[practice_pb2.PracticeEvent]:
-        events = []
+        events, asked = [], session.configuration
         for event in read:
             event.elapsed_s += self._offset_s
             self._elapsed_s = max(self._elapsed_s, event.elapsed_s)
@@ -63,22 +64,25 @@ class Story:
             kind = event.WhichOneof("event")
             if kind == "training_progress":
                 self.progress = event.training_progress
-            if kind == "failed":
+            # The first practice of a feedback may be followed by another.
+            if kind == "failed" or (kind == "finished" and is_feedback(asked)):
                 self._held_back = event
             else:
                 events.append(event)
         return events
 
     def _resume(self) -> list[practice_pb2.PracticeEvent]:
-        """Makes a pause of what seemed to be the end; behind the coach there is none."""
-        self._held_back = None
-        if not self._n_done:
+        """Makes a pause of what seemed to be the end; behind the coach and a judgement there is none."""
+        held, self._held_back = self._held_back, None
+        if not self._n_done or (held is not None and held.HasField("finished")):
             return []
         warning = practice_pb2.Warning(text=TAKEN_UP_AGAIN)
         return [practice_pb2.PracticeEvent(elapsed_s=self._elapsed_s, warning=warning)]
 
     def _end(self, session: Session) -> list[practice_pb2.PracticeEvent]:
         held, self._held_back = self._held_back, None
+        if held is not None and held.HasField("finished"):
+            return [held] if session.state is State.SUCCEEDED else []
         if held is None or session.state is not State.FAILED:
             return []
         # One that was stopped failed for a reason that the session knows, and its worker does not.
@@ -115,6 +119,9 @@ def _name_recordings(
     if kind in ("warning", "failed"):
         said = getattr(event, kind)
         said.text = name_recordings(said.text, session, home)
+    elif kind == "judged":
+        lines = [name_recordings(line, session, home) for line in event.judged.lines]
+        event.judged.lines[:] = lines
 
 
 def _claim_generation(

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amadeus.feedback.evidence import DOUBT, Region, votes, weigh, weighted_median
+from amadeus.feedback.evidence import DOUBT, votes, weigh, weighted_median
+from amadeus.feedback.regions import Region
 from amadeus.feedback.traits import TRAITS
 from tests.feedback.sounds import made_up
 

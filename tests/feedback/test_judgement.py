@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from amadeus.feedback import calibration, steps
-from amadeus.feedback.evidence import Region
 from amadeus.feedback.judgement import judge
 from amadeus.feedback.learning import find_taste
+from amadeus.feedback.regions import Region
 from amadeus.feedback.steps import WAYS
 from amadeus.feedback.takes import listen_to
 from amadeus.feedback.words import say_judgement

@@ -3,8 +3,7 @@ import math
 import pytest
 
 from amadeus.errors import ConfigError
-from amadeus.feedback.evidence import Region
-from amadeus.feedback.regions import fit_regions, parse_region, say_region
+from amadeus.feedback.regions import Region, fit_regions, parse_region, say_region
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from amadeus.feedback import steps
-from amadeus.feedback.evidence import Region
+from amadeus.feedback.regions import Region
 from amadeus.feedback.replay import replay, turn_controls, write_pairs
 from amadeus.feedback.takes import listen_to
 from amadeus.personality.profiles import settle_player_profile

@@ -33,11 +33,13 @@ def main(path):
         starts.write(
             f"{request.deu} {path.name} {os.getpid()} {os.getpriority(os.PRIO_PROCESS, 0)}\n"
         )
+    is_judging = '"regions"' in (path / "request.json").read_text()
     with deu.locked():
-        return teach(home, deu, request, Journal(path / JOURNAL_NAME))
+        journal = Journal(path / JOURNAL_NAME)
+        return teach(home, deu, request, journal, is_judging=is_judging)
 
 
-def teach(home, deu, request, journal):
+def teach(home, deu, request, journal, *, is_judging):
     seed = request.learner_profile.seed
     if seed == DEAF:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -59,8 +61,20 @@ def teach(home, deu, request, journal):
         journal.write(failed=practice_pb2.PracticeFailed(text=text, exit_status=2))
         return 2
     progress(journal, 20)
+    if is_judging:
+        journal.write(judged=judged(deu))
     finish(deu, request, journal)
     return 0
+
+
+def judged(deu):
+    """What a judge says who likes it dark."""
+    liked = practice_pb2.TraitTaste(trait="brightness_octaves", preference=-0.9)
+    return practice_pb2.Judged(
+        lines=["the good regions are darker"],
+        generation=deu.current_generation() + 1,
+        taste=practice_pb2.Taste(traits=[liked]),
+    )
 
 
 def progress(journal, step):

@@ -2,17 +2,14 @@
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import os
-import shutil
 
 import grpc
 import pytest
-from google.protobuf import json_format
 
-from amadeus.personality.content import read_personality, write_personality
-from amadeus.v1 import practice_pb2, session_pb2
+from amadeus.personality.content import read_personality
+from amadeus.v1 import session_pb2
 from serving.studio.practice_limits import PracticeLimits
 from tests.export.voices import SMALL, write_voice
 from tests.serving.studio.practising import (
@@ -23,9 +20,7 @@ from tests.serving.studio.practising import (
     starts,
     studio,
 )
-
-CONTENT = b"noise" * 100
-NAME = hashlib.sha256(CONTENT).hexdigest()
+from tests.serving.studio.teaching import CONTENT, NAME, teach
 
 
 @pytest.fixture(scope="module")
@@ -35,28 +30,7 @@ def voice_path(tmp_path_factory):
 
 @pytest.fixture
 def taught(home, voice_path):
-    """A deu whose one generation a studio has taught by a recording that it keeps."""
-    deu = home.create_deu("cello")
-    shutil.copytree(voice_path, deu.voices_path / "1")
-    home.recordings_path.mkdir(parents=True)
-    for name in (NAME, f"{NAME}.wav"):
-        (home.recordings_path / name).write_bytes(CONTENT)
-    request = practice_pb2.ImitationRequest(
-        deu="cello",
-        practice="p0",
-        recordings={
-            "uri": [str(home.recordings_path / f"{NAME}.wav")],
-            "name": ["élégie.wav"],
-        },
-    )
-    (deu.practices_path / "p0").mkdir(parents=True)
-    (deu.practices_path / "p0" / "request.json").write_text(
-        json_format.MessageToJson(request)
-    )
-    who = read_personality(deu.voice_path(1))
-    who.practice = "p0"
-    write_personality(deu.voice_path(1), who)
-    return deu
+    return teach(home, voice_path)
 
 
 def tuning(*, session_id="", deu="cello", **fields):
