@@ -43,11 +43,14 @@ check: setup
 protos: setup
 	$(BIN)/python -m tests.protos --update
 
-# Resolves requirements.in again. The overrides are explained in overrides.txt.
+# Resolves requirements.in again, and studio.in to the same versions. The overrides are explained in their files.
 lock: setup
 	$(BIN)/python -m pip install --quiet uv
 	cd requirements && ../$(BIN)/uv pip compile --quiet --no-annotate --no-emit-index-url --python-version 3.11 \
 	  --custom-compile-command "make lock" --override overrides.txt requirements.in -o requirements.lock
+	cd requirements && ../$(BIN)/uv pip compile --quiet --no-annotate --no-emit-index-url --python-version 3.11 \
+	  --custom-compile-command "make lock" --override studio-overrides.txt --constraint requirements.lock \
+	  studio.in -o studio.lock
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info

@@ -52,9 +52,9 @@ class StudioConfig:
       max_audio_minutes: Length of the recordings a session takes; None: as `PracticeLimits` says.
       max_minutes: Minutes a practice may train; None: as `PracticeLimits` says.
       max_bundle_bytes: Size of a `.deu` bundle; None: as `PersonalityLimits` says.
-      practices_at_once: Practices that run at once, in all studios of a home; the others wait; None: as `PracticeLimits`
-        says.
-      practices_here: Of those, how many this studio starts; 0 leaves them to others that share its home; None: all.
+      practices_at_once: Practices that run at once in all studios of a home, the others wait; None: as
+        `PracticeLimits` says.
+      practices_here: Of those, how many this studio starts; 0 leaves all to others that share its home; None: all.
       grace_s: How long performances and workers of practices may take to end when the studio stops.
     """
 
