@@ -31,12 +31,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from amadeus.errors import ConfigError, HomeError, NotHeldError
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 METADATA_VARIABLE = (
-    "AMADEUS_METADATA"  # address of a MySQL server instead of the file in the home
+    "AMADEUS_METADATA"  # address of metadata elsewhere than in the home's file
 )
 POINTER_NAME = "current"
 PRUNED_NAME = "pruned"
@@ -282,7 +283,10 @@ def open_home(path: str | None = None) -> Home:
 
 def is_recorded(home: Home) -> bool:
     """Tells whether there can be any metadata to read."""
-    return bool(os.environ.get(METADATA_VARIABLE)) or home.metadata_path.exists()
+    address = os.environ.get(METADATA_VARIABLE, "")
+    if address.startswith("sqlite:"):
+        return Path(unquote("/" + address.removeprefix("sqlite:").lstrip("/"))).exists()
+    return bool(address) or home.metadata_path.exists()
 
 
 @contextlib.contextmanager

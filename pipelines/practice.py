@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import ml_metadata
 from google.protobuf import json_format
 from ml_metadata.proto import metadata_store_pb2
 
@@ -20,7 +19,7 @@ from amadeus import lineage
 from amadeus.errors import ConfigError, NotHeldError
 from amadeus.home import Home, explain_os_errors, write_atomically
 from amadeus.journal import emit
-from amadeus.lineage.store import connection
+from amadeus.lineage.store import connect, connection
 from amadeus.personality import content, profiles
 from amadeus.v1 import personality_pb2, practice_pb2
 from components.evaluation_file import METRICS_NAME
@@ -112,7 +111,7 @@ Outputs = dict[str, metadata_store_pb2.Artifact]
 
 def _outputs(home: Home, nodes: dict[str, runner.NodeResult]) -> Outputs:
     """Finds the output artifacts of a run, by `Component.key`."""
-    store = ml_metadata.MetadataStore(connection(home))
+    store = connect(connection(home))
     outputs = {}
     for name, node in nodes.items():
         if node.execution_id is None:

@@ -5,6 +5,7 @@ by its practice, says which results came from the cache, and leaves no execution
 interrupted marked as running.
 """
 
+import contextlib
 import logging
 import os
 import time
@@ -13,7 +14,6 @@ from typing import Any, NamedTuple
 
 from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.compiler import constants
-from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_runner
 from tfx.proto.orchestration import local_deployment_config_pb2, pipeline_pb2
@@ -21,7 +21,10 @@ from tfx.proto.orchestration import local_deployment_config_pb2, pipeline_pb2
 from amadeus import interruption
 from amadeus.errors import PracticeError
 from amadeus.journal import emit
+from amadeus.lineage.addresses import Config
+from amadeus.lineage.patience import MetadataGoneError
 from amadeus.v1 import practice_pb2
+from pipelines.handle import PatientMetadata
 
 RUN_CONTEXT_TYPE = "pipeline_run"
 PIPELINE_CONTEXT_TYPE = "pipeline"
@@ -90,7 +93,8 @@ class PracticeRunner(tfx_runner.IrBasedRunner):
         ) as error:  # an interrupt, too, must not leave a node running
             failed = isinstance(error, Exception) and not interruption.is_asked()
             state = _Execution.FAILED if failed else _Execution.CANCELED
-            close_unfinished(connection, pipeline.pipeline_info.id, state)
+            with contextlib.suppress(MetadataGoneError):  # the next run does it
+                close_unfinished(connection, pipeline.pipeline_info.id, state)
             raise
         return results
 
@@ -99,7 +103,7 @@ class PracticeRunner(tfx_runner.IrBasedRunner):
         node: pipeline_pb2.PipelineNode,
         pipeline: pipeline_pb2.Pipeline,
         deployment: local_deployment_config_pb2.LocalDeploymentConfig,
-        connection: metadata_store_pb2.ConnectionConfig,
+        connection: Config,
     ) -> NodeResult:
         name = node.node_info.id
         interruption.check()
@@ -108,7 +112,7 @@ class PracticeRunner(tfx_runner.IrBasedRunner):
         started_at = time.monotonic()
         info = launcher.Launcher(
             pipeline_node=node,
-            mlmd_connection=metadata.Metadata(connection),
+            mlmd_connection=PatientMetadata(connection),
             pipeline_info=pipeline.pipeline_info,
             pipeline_runtime_spec=pipeline.runtime_spec,
             executor_spec=runner_utils.extract_executor_spec(deployment, name),
@@ -153,14 +157,12 @@ def _in_threads() -> list[str]:
     ]
 
 
-def close_unfinished(
-    connection: metadata_store_pb2.ConnectionConfig, pipeline_name: str, state: int
-) -> None:
+def close_unfinished(connection: Config, pipeline_name: str, state: int) -> None:
     """Gives executions of a pipeline that never ended a last state, for the lineage's sake.
 
     Only the holder of the deu's lock may call this: then nothing of it is running.
     """
-    with metadata.Metadata(connection) as handle:
+    with PatientMetadata(connection) as handle:
         context = handle.store.get_context_by_type_and_name(
             PIPELINE_CONTEXT_TYPE, pipeline_name
         )
@@ -183,16 +185,14 @@ def _nodes(pipeline: pipeline_pb2.Pipeline) -> Iterator[pipeline_pb2.PipelineNod
 
 def _connection(
     deployment: local_deployment_config_pb2.LocalDeploymentConfig,
-) -> metadata_store_pb2.ConnectionConfig:
+) -> Config:
     config = deployment.metadata_connection_config
     return getattr(config, config.WhichOneof("connection_config"))
 
 
-def _result(
-    connection: metadata_store_pb2.ConnectionConfig, execution_id: int | None
-) -> NodeResult:
+def _result(connection: Config, execution_id: int | None) -> NodeResult:
     if not execution_id:
         return NodeResult(None, None)
-    with metadata.Metadata(connection) as handle:
+    with PatientMetadata(connection) as handle:
         (execution,) = handle.store.get_executions_by_id([execution_id])
     return NodeResult(execution.last_known_state, execution_id)

@@ -7,7 +7,7 @@ sentence; 130 stopped by Ctrl-C.
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 import click
@@ -21,7 +21,7 @@ from amadeus.cli.status import (
     complain,
 )
 from amadeus.errors import AmadeusError
-from amadeus.home import open_home
+from amadeus.home import METADATA_VARIABLE, open_home
 
 COMMANDS = {
     "doctor": LazyCommand(
@@ -78,11 +78,32 @@ _MENDABLE = {
     metavar="FOLDER",
     help="Where everything is kept. Default: $AMADEUS_HOME, else your user-data folder.",
 )
+@click.option(
+    "--metadata",
+    metavar="URL",
+    help="Where lineage is recorded: sqlite:///PATH, mysql://USER@HOST:PORT/DB, grpc(s)://HOST:PORT. Default: "
+    "$AMADEUS_METADATA, else a file in the home.",
+)
 @click.version_option(__version__, prog_name="amadeus", message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, home: str | None) -> None:
+def cli(ctx: click.Context, home: str | None, metadata: str | None) -> None:
     """A living, learning instrument: teach it with recordings, then play it."""
     ctx.obj = open_home(home)
+    if metadata is not None:
+        ctx.call_on_close(_metadata_at(metadata))
+
+
+def _metadata_at(url: str) -> Callable[[], object]:
+    """Has this process and those it starts record lineage elsewhere; returns what takes that back."""
+    before = os.environ.get(METADATA_VARIABLE)
+    os.environ[METADATA_VARIABLE] = url
+
+    def take_back() -> None:
+        del os.environ[METADATA_VARIABLE]
+        if before is not None:
+            os.environ[METADATA_VARIABLE] = before
+
+    return take_back
 
 
 def main(argv: Sequence[str] | None = None) -> int:

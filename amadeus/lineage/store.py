@@ -1,8 +1,6 @@
-"""Opens the metadata of a home, SQLite or MySQL, and words what goes wrong with it.
+"""Opens the metadata of a home and words what goes wrong with it.
 
-`AMADEUS_METADATA` unset      HOME/metadata.sqlite
-`AMADEUS_METADATA=mysql://USER@HOST[:PORT]/DATABASE[?socket=PATH]`
-`AMADEUS_METADATA_PASSWORD`, or `AMADEUS_METADATA_PASSWORD_FILE`: the password; never in the address, which is shown
+`AMADEUS_METADATA` unset: HOME/metadata.sqlite; else an address as in `addresses.py`.
 """
 
 import calendar
@@ -11,83 +9,125 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TypeVar
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import ml_metadata
 from ml_metadata.errors import NotFoundError, StatusError
 from ml_metadata.proto import metadata_store_pb2
 
-from amadeus.errors import ConfigError, HomeError
+from amadeus.errors import HomeError
 from amadeus.home import METADATA_VARIABLE, Deu, Home, is_recorded
+from amadeus.lineage.addresses import (
+    PASSWORD_VARIABLE,
+    Config,
+    Mode,
+    configure,
+    read_password,
+    shown,
+)
+from amadeus.lineage.patience import LoginRefusedError, PatientStore, refusal
+from amadeus.lineage.times import created_ms
+
+__all__ = [
+    "IMPORTED_PROPERTY",
+    "METRIC_PREFIX",
+    "PERSONALITY_TYPE",
+    "Mode",
+    "connect",
+    "connection",
+    "find_personalities",
+    "name_store",
+    "open_store",
+    "own_artifacts",
+    "persist",
+    "worded",
+]
 
 PERSONALITY_TYPE = "amadeus.Personality"
 METRIC_PREFIX = "metric_"
 IMPORTED_PROPERTY = "imported"  # 1 for what was not made in this home
 
-PASSWORD_VARIABLE = "AMADEUS_METADATA_PASSWORD"
-PASSWORD_FILE_VARIABLE = "AMADEUS_METADATA_PASSWORD_FILE"
-
-Mode = metadata_store_pb2.SqliteMetadataSourceConfig.ConnectionMode
-
 # who writes at the same moment is done in less
 _PATIENCE_S, _PAUSE_S = 8.0, 0.1
-_MYSQL_PORT = 3306
+_REFUSALS = (7, 16)  # PERMISSION_DENIED, UNAUTHENTICATED
 _Config = metadata_store_pb2.ConnectionConfig
 _T = TypeVar("_T")
 
 
-def name_store(home: Home) -> str:
-    """Says where the metadata of a home lie, without any secret."""
+def name_store(where: Home | str) -> str:
+    """Says where the metadata of a home, or behind an address, lie, without any secret."""
+    if isinstance(where, str):
+        return shown(where)
     address = os.environ.get(METADATA_VARIABLE)
-    return address.partition("?")[0] if address else str(home.metadata_path)
+    return shown(address) if address else str(where.metadata_path)
 
 
-def connection(
-    home: Home, *, mode: int = Mode.READWRITE_OPENCREATE
-) -> metadata_store_pb2.ConnectionConfig:
-    """Says how to connect to the metadata of a home.
+def connection(where: Home | str, *, mode: int = Mode.READWRITE_OPENCREATE) -> Config:
+    """Says how to connect to the metadata of a home, or behind an address.
 
     Args:
-      home: The home.
+      where: The home, whose metadata `AMADEUS_METADATA` may place elsewhere; or an address.
       mode: One of `Mode`.
 
     Raises:
-      ConfigError: `AMADEUS_METADATA` is no address, or its password cannot be read.
+      ConfigError: It is no address, or its password cannot be read.
     """
+    address = where if isinstance(where, str) else os.environ.get(METADATA_VARIABLE)
+    if address:
+        return configure(address, mode=mode)
     config = _Config()
-    address = os.environ.get(METADATA_VARIABLE)
-    if not address:
-        config.sqlite.filename_uri = str(home.metadata_path)
-        config.sqlite.connection_mode = mode
-        return config
-    config.mysql.CopyFrom(_read_address(address))
-    config.mysql.skip_db_creation = mode != Mode.READWRITE_OPENCREATE
+    config.sqlite.filename_uri = str(where.metadata_path)  # type: ignore[union-attr]
+    config.sqlite.connection_mode = mode
     return config
 
 
-def open_store(home: Home, *, mode: int) -> ml_metadata.MetadataStore | None:
-    """Opens the metadata of a home; None where nothing has written any yet.
+def connect(
+    config: Config, *, patience_s: float | None = None
+) -> ml_metadata.MetadataStore:
+    """Opens a store; one over a network outlives the absence of its server.
 
     Args:
-      home: The home.
-      mode: How to open it, one of `Mode`; with READWRITE_OPENCREATE it is made where there is none.
+      config: How to connect.
+      patience_s: How long to wait for a server that is gone; None: what the environment says.
 
     Raises:
-      ConfigError: `AMADEUS_METADATA` is no address.
+      HomeError: A server does not answer.
+      RuntimeError, StatusError: What ML Metadata says otherwise.
+    """
+    if isinstance(config, _Config):
+        # upstream's pauses add up to half a minute
+        config.retry_options.max_num_retries = 1
+        if config.HasField("sqlite"):
+            return ml_metadata.MetadataStore(config)
+    return PatientStore(config, patience_s=patience_s)
+
+
+def open_store(
+    where: Home | str, *, mode: int, patience_s: float | None = None
+) -> ml_metadata.MetadataStore | None:
+    """Opens the metadata of a home, or behind an address; None where nothing has written any yet.
+
+    Args:
+      where: The home, or an address.
+      mode: How to open it, one of `Mode`; with READWRITE_OPENCREATE it is made where there is none.
+      patience_s: How long to wait for a server that is gone; None: what the environment says.
+
+    Raises:
+      ConfigError: It is no address.
       HomeError: It cannot be read.
     """
-    if mode != Mode.READWRITE_OPENCREATE and not is_recorded(home):
+    config = connection(where, mode=mode)
+    if mode != Mode.READWRITE_OPENCREATE and not _is_there(where, config):
         return None
-    config = connection(home, mode=mode)
-    config.retry_options.max_num_retries = (
-        1  # upstream's pauses add up to half a minute
-    )
-    with worded(home):
-        return ml_metadata.MetadataStore(
-            config
-        )  # waits for half a minute where it is locked
+    with worded(where):
+        return connect(config, patience_s=patience_s)
+
+
+def _is_there(where: Home | str, config: Config) -> bool:
+    if isinstance(where, Home):
+        return is_recorded(where)
+    is_file = isinstance(config, _Config) and config.HasField("sqlite")
+    return not is_file or os.path.exists(config.sqlite.filename_uri)
 
 
 def persist(write: Callable[[], _T]) -> _T:
@@ -103,7 +143,7 @@ def persist(write: Callable[[], _T]) -> _T:
 
 
 @contextlib.contextmanager
-def worded(home: Home) -> Iterator[None]:
+def worded(where: Home | str) -> Iterator[None]:
     """Turns what ML Metadata says into a sentence.
 
     Raises:
@@ -112,7 +152,7 @@ def worded(home: Home) -> Iterator[None]:
     try:
         yield
     except (StatusError, RuntimeError) as error:
-        raise HomeError(_word(home, str(error))) from error
+        raise HomeError(_word(where, error)) from error
 
 
 def find_personalities(
@@ -138,60 +178,18 @@ def own_artifacts(
     return [
         artifact
         for artifact in candidates
-        if artifact.create_time_since_epoch >= since_ms
+        if created_ms(artifact) >= since_ms
         and artifact.custom_properties["deu"].string_value == deu.name
     ]
-
-
-def _read_address(address: str) -> metadata_store_pb2.MySQLDatabaseConfig:
-    parts = urlsplit(address)
-    database = parts.path.strip("/")
-    if parts.password is not None:
-        raise ConfigError(
-            f"{METADATA_VARIABLE} holds a password, which others could read: put it into {PASSWORD_VARIABLE}, or its "
-            f"file into {PASSWORD_FILE_VARIABLE}."
-        )
-    if parts.scheme != "mysql" or not re.fullmatch(r"\w+", database):
-        raise ConfigError(
-            f"{METADATA_VARIABLE}={address} is no address of metadata: write mysql://USER@HOST:PORT/DATABASE, or unset "
-            "it for a file in the home."
-        )
-    try:
-        port = parts.port or _MYSQL_PORT
-    except ValueError:
-        raise ConfigError(
-            f"{METADATA_VARIABLE}={address} has no port between 1 and 65535: write mysql://USER@HOST:3306/DATABASE."
-        ) from None
-    socket = parse_qs(parts.query).get("socket", [""])[0]
-    return metadata_store_pb2.MySQLDatabaseConfig(
-        host="" if socket else parts.hostname or "127.0.0.1",
-        port=0 if socket else port,
-        socket=socket,
-        database=database,
-        user=unquote(parts.username or ""),
-        password=_read_password(),
-    )
-
-
-def _read_password() -> str:
-    path = os.environ.get(PASSWORD_FILE_VARIABLE)
-    if not path:
-        return os.environ.get(PASSWORD_VARIABLE, "")
-    try:
-        return Path(path).read_text().rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{PASSWORD_FILE_VARIABLE}={path} cannot be read ({error}): name a file that holds the password."
-        ) from None
 
 
 def _is_locked(text: str) -> bool:
     return "locked" in text or "Concurrent writes" in text or "Lock wait" in text
 
 
-def _word(home: Home, text: str) -> str:
-    """Words an error of ML Metadata, of SQLite and of MySQL."""
-    place = name_store(home)
+def _word(where: Home | str, error: Exception) -> str:
+    """Words an error of ML Metadata, of SQLite, of MySQL and of a server."""
+    place, text = name_store(where), str(error)
     version = re.search(
         r"database version (\d+) is (greater|older) than library version (\d+)", text
     )
@@ -213,12 +211,20 @@ def _word(home: Home, text: str) -> str:
         )
     if "readonly" in text or "read-only" in text:
         return f"{place} cannot be written (it is read-only): give rights there; nothing was changed."
-    if "mysql" in text.lower() or os.environ.get(METADATA_VARIABLE):
+    if isinstance(error, LoginRefusedError):
+        return refusal(place)
+    if getattr(error, "error_code", None) in _REFUSALS:
+        return _word_refusal(place, text)
+    if "mysql" in text.lower():
         said = " ".join(dict.fromkeys(re.findall(r"(?:errno|error): ([^,]+)", text)))
-        reason = said.strip() or "no answer, or the login was refused"
-        secret = "with" if _read_password() else "without"
         return (
-            f"{place} cannot be used as metadata ({reason[:200]}; tried {secret} a password): check that the server "
-            f"runs there and knows this user, and set {PASSWORD_VARIABLE}."
+            f"{place} cannot be used as metadata ({said.strip()[:200]}): check that the server is well and knows this "
+            "user."
         )
     return f"{place} cannot be read as metadata ({text[:200]}): give rights to it, or put back a copy."
+
+
+def _word_refusal(place: str, text: str) -> str:
+    said = " ".join(text.split())[:200]
+    secret = "with" if read_password() else "without"
+    return f"{place} refuses us (tried {secret} a token: {said}): set {PASSWORD_VARIABLE} to the token of that server."

@@ -60,7 +60,10 @@ def _check_server(home: Home) -> Check:
 
     mend = f"start the server, or unset {METADATA_VARIABLE} for a file in the home"
     try:
-        store.open_store(home, mode=store.Mode.READONLY)
+        opened = store.open_store(home, mode=store.Mode.READONLY, patience_s=0.0)
+        with store.worded(home):
+            if opened is not None:
+                opened.get_artifact_types()  # a channel of gRPC opens without an answer
     except AmadeusError as error:
         return Check("lineage", "problem", str(error), mend)
     return Check("lineage", "ok", f"{store.name_store(home)} answers")
