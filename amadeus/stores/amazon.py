@@ -5,6 +5,7 @@ without one, so that nothing meant for a cluster goes to Amazon.
 """
 
 import contextlib
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, Self
 import boto3
 import boto3.exceptions
 import botocore.config
+import botocore.session
 from boto3.s3.transfer import TransferConfig
 from botocore import exceptions
 
@@ -73,7 +75,7 @@ class AmazonStore(BucketStore):
                 "http://minio-service.kubeflow:9000."
             )
         try:
-            client = boto3.session.Session().client("s3", config=_config(endpoint))
+            client = _session().client("s3", config=_config(endpoint))
         except (exceptions.BotoCoreError, ValueError) as error:
             raise StoreError(
                 f"{address.url}: the settings of AWS here cannot be used ({type(error).__name__}): look at the "
@@ -204,6 +206,18 @@ def find_endpoint() -> str | None:
     """Finds the server that the environment names; None: Amazon's own, or one that ~/.aws names."""
     found = (os.environ.get(name) for name in ENDPOINT_VARIABLES)
     return next(filter(None, found), None)
+
+
+def _session() -> boto3.session.Session:
+    """Makes a session, which looks for credentials anew; what describes the service is read once in a process."""
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _loader())
+    return boto3.session.Session(botocore_session=session)
+
+
+@functools.cache
+def _loader() -> Any:
+    return botocore.session.get_session().get_component("data_loader")
 
 
 def _config(endpoint: str | None) -> botocore.config.Config:

