@@ -72,13 +72,13 @@ def fill(proto: tensor_pb2.TensorProto, array: np.ndarray) -> None:
       ServingError: UNIMPLEMENTED for a type that tensors do not have.
     """
     array = np.asarray(array)
-    number = _number(array.dtype)
+    number = type_number(array.dtype)
     proto.dtype = number
     dims = proto.tensor_shape.dim
     for size in array.shape:
         dims.add().size = size
     if number == types_pb2.DT_STRING:
-        proto.string_val.extend(_as_bytes(value) for value in array.flat)
+        proto.string_val.extend(as_bytes(value) for value in array.flat)
     elif array.size > _MAX_FIELD_VALUES:
         proto.tensor_content = array.tobytes()
     else:
@@ -154,7 +154,12 @@ def _fill_field(proto: tensor_pb2.TensorProto, array: np.ndarray) -> None:
     getattr(proto, name).extend(array.ravel().tolist())
 
 
-def _number(dtype: np.dtype) -> int:
+def type_number(dtype: np.dtype) -> int:
+    """Names the DataType of a NumPy type.
+
+    Raises:
+      ServingError: UNIMPLEMENTED for a type that tensors do not have.
+    """
     if dtype.kind in "OSU":
         return types_pb2.DT_STRING
     try:
@@ -165,7 +170,8 @@ def _number(dtype: np.dtype) -> int:
         ) from None
 
 
-def _as_bytes(value: Any) -> bytes:
+def as_bytes(value: Any) -> bytes:
+    """Writes an element of a tensor of strings as the bytes it is."""
     return value.encode() if isinstance(value, str) else bytes(value)
 
 
