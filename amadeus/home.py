@@ -272,8 +272,17 @@ class Home:
 
 
 def open_home(path: str | None = None) -> Home:
-    """Opens the home folder: `path`, else `$AMADEUS_HOME`, else the platform's user-data folder."""
+    """Opens the home folder: `path`, else `$AMADEUS_HOME`, else the platform's user-data folder.
+
+    Raises:
+      ConfigError: It is a URL. Locks, renames of folders, SQLite and sessions need a file system.
+    """
     chosen = path or os.environ.get("AMADEUS_HOME")
+    if chosen and "://" in chosen:
+        raise ConfigError(
+            f"a home cannot lie in a store, and {chosen.partition('://')[0]}:// names one: choose a folder, and keep "
+            "voices in the store with AMADEUS_PERSONALITIES and `amadeus deu push`."
+        )
     if chosen:
         return Home(Path(chosen).expanduser().resolve())
     import platformdirs  # here, so that `--help` does not pay for it

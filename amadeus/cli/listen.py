@@ -3,7 +3,8 @@
 import click
 
 from amadeus.cli.output import check_output
-from amadeus.home import explain_os_errors
+from amadeus.cli.recordings import find_recordings
+from amadeus.home import Home, explain_os_errors
 
 
 @click.command()
@@ -23,14 +24,16 @@ from amadeus.home import explain_os_errors
     multiple=True,
     help="A setting of the learner, such as f0_tracker=crepe_tiny.",
 )
+@click.pass_obj
 def listen_command(
+    home: Home,
     recordings: tuple[str, ...],
     as_json: bool,
     html: str | None,
     instrument: str | None,
     learner: tuple[str, ...],
 ) -> None:
-    """Say what could be learned from RECORDINGS: files, folders or globs.
+    """Say what could be learned from RECORDINGS: files, folders, globs, gs:// or s3:// URLs.
 
     What is there, what is missing, what a voice will be good and bad at, and the three most useful
     things to record next.
@@ -41,12 +44,11 @@ def listen_command(
         profiles.parse_learner_settings(learner)
     )
     page_path = check_output(html, suffixes=(".html", ".htm")) if html else None
-    from amadeus.audio.recordings import find_recordings
     from amadeus.listen import document, text
     from amadeus.listen.coach import check_teachable, listen  # numpy, onnxruntime
 
-    paths = find_recordings(recordings)
-    report = listen(paths, profile=profile, instrument=instrument)
+    with find_recordings(home, recordings).shown() as paths:
+        report = listen(paths, profile=profile, instrument=instrument)
     print(document.to_json(report) if as_json else text.render(report))
     if page_path:
         from amadeus.listen.page import write_page  # draws with matplotlib

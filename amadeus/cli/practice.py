@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from amadeus.cli.feedback import feedback
+from amadeus.cli.recordings import find_recordings
 from amadeus.cli.rooms import load
 from amadeus.cli.studio_options import read_address, studio_options
 from amadeus.cli.tune import tune
@@ -70,7 +71,7 @@ def imitate(
     session_id: str | None,
     **studio: Any,
 ) -> int:
-    """Teach the deu NAME to sound like RECORDINGS: files, folders or globs.
+    """Teach the deu NAME to sound like RECORDINGS: files, folders, globs, gs:// or s3:// URLs.
 
     Ctrl-C stops in good order; the same command takes up where it stopped.
 
@@ -87,19 +88,22 @@ def imitate(
     )
     if deu is None:
         refuse_beam_args(beam_arg)
-        paths = find_paths(recordings)
         served = load("serving.cli.practice")
-        return served.imitate(
-            home, address, name, paths, profile, session_id=session_id
-        )
+        with find_recordings(home, recordings).shown() as paths:
+            return served.imitate(
+                home, address, name, paths, profile, session_id=session_id
+            )
     if session_id is not None:
         raise ConfigError("--session is of a studio: name it with --studio HOST:PORT.")
     with deu.locked():
         pass  # refuses at once; the worker holds the lock for as long as it runs
     check_space(deu)
-    paths = find_paths(recordings)
-    _listen_first(paths, profile)
-    practice_path = write_request(deu, paths, profile, beam_arg)
+    found = find_recordings(home, recordings)
+    with found.shown() as paths:
+        _listen_first(paths, profile)
+    practice_path = write_request(
+        deu, found.paths, profile, beam_arg, names=found.names
+    )
     from amadeus.cli.lesson import follow_lesson
 
     return follow_lesson(home, deu, practice_path)
@@ -135,7 +139,7 @@ def sessions(deu: str, **studio: Any) -> int:
 
 
 def find_paths(recordings: Sequence[str]) -> list[Path]:
-    """Finds the recordings that were named.
+    """Finds the recordings on this machine that were named.
 
     Raises:
       RecordingError: An argument means none.

@@ -1,0 +1,207 @@
+"""Recordings that lie in buckets, brought to this machine once and kept by their content.
+
+They come to `recordings/` of the home, where a studio keeps what was sent to it: each under its SHA-256, with a second
+name that has its ending, for decoders that go by it. No path is ever made of a name in a bucket; names are shown to
+people. Beside them stands where they came from (`from-...`), so that what has not changed in its bucket is not brought
+again.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from amadeus.audio.recordings import SUFFIXES
+from amadeus.errors import RecordingError
+from amadeus.home import explain_os_errors, write_atomically
+from amadeus.personality.quoting import tame
+from amadeus.stores.addresses import join, split
+from amadeus.stores.folders import (
+    File,
+    Limits,
+    Manifest,
+    check_limits,
+    check_room,
+    digest_file,
+)
+from amadeus.stores.opening import open_store
+from amadeus.stores.parallel import in_parallel
+from amadeus.stores.store import Entry, NotThereError, Store
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_MAX_NAME_BYTES = 200  # of a name that is laid out, its ending aside
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingLimits(Limits):
+    """What recordings from a bucket may cost: two days of stereo at 48 kHz and 24 bits."""
+
+    max_bytes: int = 48 * 2**30
+    max_file_bytes: int = 4 * 2**30
+    max_files: int = 5_000
+
+
+class Brought(NamedTuple):
+    """A recording that was brought: where it is kept, and what it is called in its bucket."""
+
+    path: Path
+    name: str
+
+
+class _Found(NamedTuple):
+    """Recordings in a bucket, and where each is by the whole of its address."""
+
+    store: Store
+    entries: Sequence[Entry]
+
+    def address(self, entry: Entry) -> str:
+        return join(self.store.url, entry.key)
+
+
+def bring_recordings(
+    url: str,
+    cache: Path,
+    *,
+    limits: RecordingLimits | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Brought]:
+    """Brings the recordings that a URL means: one object, or all of a folder, to any depth.
+
+    Args:
+      url: `gs://bucket/folder`, `s3://bucket/folder/take.flac` ...
+      cache: Folder they are kept in; it is made.
+      limits: What they may cost.
+      say: Is told in a line what is brought, if anything is.
+
+    Returns:
+      The recordings, by their names in the bucket.
+
+    Raises:
+      ConfigError: The URL cannot be one.
+      RecordingError: There is no recording.
+      StoreError: The bucket cannot be read, or it is too much.
+    """
+    found = _find(url)
+    files = tuple(File(entry.key, entry.size, "") for entry in found.entries)
+    check_limits(Manifest(files), limits or RecordingLimits(), url)
+    with explain_os_errors(cache):
+        cache.mkdir(parents=True, exist_ok=True)
+        kept = [_kept(cache, found, entry) for entry in found.entries]
+        missing = [
+            entry for entry, path in zip(found.entries, kept, strict=True) if not path
+        ]
+        n_bytes = sum(entry.size for entry in missing)
+        if missing:
+            check_room(cache, n_bytes)
+            say(
+                f"bringing {len(missing)} recordings, {n_bytes / 1e6:.1f} MB, from {url}"
+            )
+        in_parallel(lambda entry: _bring(cache, found, entry), missing)
+        paths = [_kept(cache, found, entry) for entry in found.entries]
+    return [
+        Brought(path, tame(PurePosixPath(entry.key).name))
+        for entry, path in zip(found.entries, paths, strict=True)
+        if path is not None  # or another program has just emptied the cache
+    ]
+
+
+@contextlib.contextmanager
+def laid_out(brought: Sequence[Brought]) -> Iterator[list[Path]]:
+    """Shows recordings under their own names for a while, to what goes by the names of files."""
+    with tempfile.TemporaryDirectory(prefix="amadeus-recordings-") as folder:
+        paths = []
+        for number, (path, name) in enumerate(brought):
+            # A folder for each, for names may be equal.
+            shown = Path(folder, str(number), _fitting(name))
+            shown.parent.mkdir()
+            shown.symlink_to(path)
+            paths.append(shown)
+        yield paths
+
+
+def _find(url: str) -> _Found:
+    folder, name = split(url)
+    if name:
+        above = open_store(folder)
+        if (entry := above.stat(name)) is not None:
+            return _Found(above, [entry])
+    store = open_store(url)
+    entries = sorted(store.list())
+    recordings = [entry for entry in entries if _is_recording(entry.key)]
+    if not recordings:
+        raise RecordingError(
+            f"{url} holds no recordings ({len(entries)} other files): put sound files there; known suffixes are "
+            f"{' '.join(sorted(SUFFIXES))}."
+        )
+    return _Found(store, recordings)
+
+
+def _is_recording(key: str) -> bool:
+    path = PurePosixPath(key)
+    return _suffix(key) != "" and not any(part.startswith(".") for part in path.parts)
+
+
+def _suffix(key: str) -> str:
+    suffix = PurePosixPath(key).suffix.lower()
+    return suffix if suffix in SUFFIXES else ""
+
+
+def _note(cache: Path, found: _Found, entry: Entry) -> Path:
+    """Names the file that says which content an object has, as long as it is this version."""
+    words = "\n".join((found.address(entry), entry.version, str(entry.size)))
+    return cache / f"from-{hashlib.sha256(words.encode()).hexdigest()}"
+
+
+def _kept(cache: Path, found: _Found, entry: Entry) -> Path | None:
+    """Finds an object that was brought before and is whole."""
+    note = _note(cache, found, entry)
+    with contextlib.suppress(OSError):
+        digest = note.read_text().strip()
+        if not _DIGEST.fullmatch(digest):
+            return None
+        plain = cache / digest
+        if plain.stat().st_size == entry.size:
+            os.utime(plain)  # studios forget what nobody used for long
+            os.utime(note)
+            return _with_suffix(plain, _suffix(entry.key))
+    return None
+
+
+def _bring(cache: Path, found: _Found, entry: Entry) -> None:
+    scratch = cache / f".bringing-{os.getpid()}-{secrets.token_hex(8)}"
+    try:
+        digest = found.store.download(entry.key, scratch, max_bytes=entry.size)
+        plain = cache / digest
+        if not plain.exists() or digest_file(plain) != digest:
+            scratch.replace(plain)
+        _with_suffix(plain, _suffix(entry.key))
+        write_atomically(_note(cache, found, entry), digest)
+    except NotThereError as error:
+        raise RecordingError(
+            f"{found.address(entry)} went away while it was brought: try again."
+        ) from error
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _with_suffix(plain: Path, suffix: str) -> Path:
+    path = plain.with_name(plain.name + suffix)
+    if not (path.exists() and path.samefile(plain)):
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(FileExistsError):  # another has just made it
+            os.link(plain, path)
+    return path
+
+
+def _fitting(name: str) -> str:
+    """Shortens a name to what disks take."""
+    suffix = _suffix(name)
+    stem = name.removesuffix(suffix) if suffix else name
+    stem = stem.encode()[:_MAX_NAME_BYTES].decode(errors="ignore").replace("/", "?")
+    return f"{stem.strip('.') or 'recording'}{suffix}"
