@@ -1,9 +1,11 @@
-"""Reading lineage: a store of many generations with branches, listed, and the way back of one.
+"""Reading lineage: a store of many generations with branches, and one that is a single long line.
 
-    python -m benchmarks lineage [--generations 10000] [--store FILE]
+    python -m benchmarks lineage [--generations 10000] [--deep 5000]
 
-Reading is timed in a process of its own, from a store that is open to records that are made; the import of ML Metadata
-and the opening are told beside it. `AMADEUS_METADATA` may name a MySQL server instead of a file.
+Reading is timed in a process of its own, as whoever asks waits for it; the import of ML Metadata is told beside it.
+What was read once is kept beside the deu, so the first reading is told apart from the next. `AMADEUS_METADATA` may name
+a MySQL server instead of a file; then each of the two needs a database of its own: leave one out with
+`--generations 0` or `--deep 0`.
 """
 
 import argparse
@@ -101,12 +103,16 @@ def measure(home_path: Path) -> None:
     start_s = time.perf_counter()
     from amadeus.home import Home
     from amadeus.lineage import ancestry_of, generations_of
+    from amadeus.lineage.index import INDEX_NAME
     from amadeus.lineage.tree import lay_out, render_tree
 
     import_s = time.perf_counter() - start_s
     home = Home(home_path)
     deu = home.deu("cello")
+    deu.path.joinpath(INDEX_NAME).unlink(missing_ok=True)
+    start_s = time.perf_counter()
     records = generations_of(home, deu)
+    first_s = time.perf_counter() - start_s
     listing_s = _median(lambda: generations_of(home, deu))
     drawing_s = _median(lambda: render_tree(deu, records))
     depths = {0: 0}
@@ -119,7 +125,7 @@ def measure(home_path: Path) -> None:
     heavy = {"tensorflow", "tfx"} & sys.modules.keys()
     print(f"import {import_s:.2f} s; TensorFlow or TFX imported: {heavy or 'no'}")
     print(
-        f"listing {len(records)} generations, {n_tips} branches: {listing_s:.2f} s "
+        f"listing {len(records)} generations, {n_tips} branches: first {first_s:.2f} s, then {listing_s:.2f} s "
         f"(at most {MAX_LISTING_S:g}); drawing them {drawing_s:.2f} s"
     )
     for word, generation in (("median", middle.generation), ("deepest", deepest)):
@@ -143,15 +149,22 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser("benchmarks lineage", description=__doc__)
     parser.add_argument("--generations", type=int, default=10_000)
     parser.add_argument("--branching", type=float, default=BRANCHING)
+    parser.add_argument("--deep", type=int, default=5_000, help="of a single line")
     parser.add_argument("--home", type=Path, help="measure this one, filled before")
     options = parser.parse_args(argv)
     if options.home is not None:
         measure(options.home)
         return 0
+    sizes = [(options.generations, options.branching), (options.deep, 0.0)]
+    codes = [_measure_filled(*size) for size in sizes if size[0]]
+    return max(codes, default=0)
+
+
+def _measure_filled(n_generations: int, branching: float) -> int:
     with tempfile.TemporaryDirectory() as folder:
         home_path = Path(folder) / "home"
         start_s = time.perf_counter()
-        fill(home_path, options.generations, branching=options.branching)
-        print(f"filling {time.perf_counter() - start_s:.1f} s")
+        fill(home_path, n_generations, branching=branching)
+        print(f"filling {time.perf_counter() - start_s:.1f} s", flush=True)
         command = [sys.executable, "-m", "benchmarks", "lineage", "--home"]
         return subprocess.run([*command, str(home_path)], check=False).returncode

@@ -2,29 +2,24 @@
 
 A generation is a Personality artifact. The way back from it leads from artifact to the execution
 that put it out, and from there to that execution's inputs; it ends at the parent, which is a
-generation of its own. Many artifacts are read by few calls, whatever their number.
+generation of its own. Many artifacts are read by few calls, whatever their number; what was read of
+a long lineage is kept beside the deu (`index.py`), for none of it changes.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
 
 import ml_metadata
+from ml_metadata import ListOptions, OrderByField
 from ml_metadata.errors import NotFoundError
 from ml_metadata.proto import metadata_store_pb2
 
 from amadeus.errors import NotHeldError
 from amadeus.home import Deu, Home
-from amadeus.lineage.records import (
-    ExecutionRecord,
-    GenerationRecord,
-    Kind,
-    TakeRecord,
-)
+from amadeus.lineage import index
+from amadeus.lineage.behind import executions_behind, makers_of, takes_behind
+from amadeus.lineage.records import GenerationRecord, Kind
+from amadeus.lineage.rows import Links, Row, chain_of, choose, make_rows, to_record
 from amadeus.lineage.store import (
-    IMPORTED_PROPERTY,
-    METRIC_PREFIX,
     PERSONALITY_TYPE,
     Mode,
     find_personalities,
@@ -32,8 +27,10 @@ from amadeus.lineage.store import (
     own_artifacts,
     worded,
 )
+from amadeus.lineage.times import created_ms
 
 PARENT_KEY = "parent"  # of input events that name one; events of old have none
+MAX_HOPS = 200  # one by one; a longer way is read as a whole
 
 _KINDS: Mapping[str, Kind] = {
     "amadeus.Import": "import",
@@ -41,17 +38,16 @@ _KINDS: Mapping[str, Kind] = {
     "amadeus.Feedback": "feedback",
     "amadeus.Repair": "found",
 }
-_RUN_CONTEXT = "pipeline_run"
-_NODE_CONTEXT = "node"
 _MAX_NAMED = 12
+_NEWEST = 64  # artifacts looked at again, for writers may overtake each other by a few
+_MAX_NEWEST = 4_096  # if more are new, all is read anew
 _Artifact = metadata_store_pb2.Artifact
 _Event = metadata_store_pb2.Event
-_Execution = metadata_store_pb2.Execution
 _Store = ml_metadata.MetadataStore
 
 
 def generations_of(home: Home, deu: Deu) -> list[GenerationRecord]:
-    """Reads all generations of a deu, oldest first, without takes and executions: three calls for any number.
+    """Reads all generations of a deu, oldest first, without takes and executions: a few calls for any number.
 
     Raises:
       HomeError: The metadata cannot be read.
@@ -60,16 +56,11 @@ def generations_of(home: Home, deu: Deu) -> list[GenerationRecord]:
     if store is None:
         return []
     with worded(home):
-        personalities = find_personalities(store, deu)
-        chosen = _choose(personalities)
-        links = _links(store, personalities)
-        kinds = _kinds(store)
-        numbers = {p.id: _generation(p) for p in personalities}
-        chosen.pop(0, None)  # ancestors elsewhere
-        return [
-            _record(artifact, links, kinds, numbers)
-            for _, artifact in sorted(chosen.items())
-        ]
+        rows = _read_rows(home, deu, store)
+    by_id = {row.artifact_id: row for row in rows}
+    chosen = choose(rows)
+    chosen.pop(0, None)  # ancestors elsewhere
+    return [to_record(row, by_id) for _, row in sorted(chosen.items())]
 
 
 def lineage_of(home: Home, deu: Deu) -> list[GenerationRecord]:
@@ -95,8 +86,8 @@ def detailed(home: Home, record: GenerationRecord) -> GenerationRecord:
         found = store.get_artifacts_by_id([record.artifact_id])
         if not found:
             return record
-        takes = _takes(_ancestors(store, found[0])) or _takes(found)
-        executions = tuple(_executions(store, record.artifact_id))
+        takes = takes_behind(store, found[0])
+        executions = executions_behind(store, record.artifact_id)
     fields = {**vars(record), "takes": takes, "executions": executions}
     return GenerationRecord(**fields)
 
@@ -130,33 +121,119 @@ def ancestry_of(
     if store is None:
         raise NotHeldError(_unknown(deu, generation, []))
     with worded(home):
-        first = _find(store, deu, generation)
-        links, chain = _Links({}, {}), [first.id]
         # one more than asked for, to name the last one's parent
-        while depth is None or len(chain) <= depth:
-            parent = _parent(store, chain[-1], first.type_id, links)
-            if parent is None or parent in links.makers:  # no circles
-                break
-            chain.append(parent)
-        by_id = {a.id: a for a in store.get_artifacts_by_id(chain)}
-        artifacts = [by_id[number] for number in chain if number in by_id]
-        kinds = _kinds_of(store, links)
-        numbers = {a.id: _generation(a) for a in artifacts}
-        return [_record(a, links, kinds, numbers) for a in artifacts[:depth]]
+        n_most = MAX_HOPS if depth is None else depth + 1
+        chain = _walk(store, deu, generation, n_most)
+        if depth is None and len(chain) == MAX_HOPS:  # it may be far
+            chain = _look_up(_read_rows(home, deu, store), deu, generation)
+    by_id = {row.artifact_id: row for row in chain}
+    return [to_record(row, by_id) for row in chain[:depth]]
 
 
-class _Links(NamedTuple):
-    """What events say of personalities: the execution that made each, and its parent."""
+def _look_up(rows: list[Row], deu: Deu, generation: int) -> list[Row]:
+    """Finds a generation and its ancestors among all that there are."""
+    chosen = choose(rows)
+    if generation not in chosen:
+        raise NotHeldError(_unknown(deu, generation, sorted(chosen)))
+    return chain_of(chosen[generation], {row.artifact_id: row for row in rows})
 
-    makers: dict[int, int]
-    parents: dict[int, int]
+
+def _walk(store: _Store, deu: Deu, generation: int, n_most: int) -> list[Row]:
+    """Goes from child to parent by two calls each, so far and no farther."""
+    first = _find(store, deu, generation)
+    links, chain = Links({}, {}), [first.id]
+    while len(chain) < n_most:
+        parent = _parent(store, chain[-1], first.type_id, links)
+        if parent is None or parent in links.makers:  # no circles
+            break
+        chain.append(parent)
+    by_id = {a.id: a for a in store.get_artifacts_by_id(chain)}
+    artifacts = [by_id[number] for number in chain if number in by_id]
+    return make_rows(artifacts, links, _kinds_of(store, links))
 
 
-def _links(store: _Store, personalities: list[_Artifact]) -> _Links:
+def _read_rows(home: Home, deu: Deu, store: _Store) -> list[Row]:
+    """Reads all personalities of a deu, as far as possible from what was kept of them."""
+    kept = index.read(home, deu)
+    rows = _read_news(store, deu, kept) if kept is not None else None
+    if rows is not None and kept is not None:
+        if len(rows.rows) - len(kept.rows) >= _NEWEST:
+            index.write(home, deu, rows)
+        return rows.rows
+    newest = _newest(store, 1)
+    personalities = find_personalities(store, deu)
+    links = _links(store, personalities)
+    made = make_rows(personalities, links, _kinds(store))
+    if newest:
+        index.write(home, deu, index.Kept(newest[0].id, made))
+    return made
+
+
+def _read_news(store: _Store, deu: Deu, kept: index.Kept) -> index.Kept | None:
+    """Adds what was recorded since; None where what was kept is of another store, or too old to be of use."""
+    if not _is_of(store, kept):
+        return None
+    first, n_looked = kept.newest_id - _NEWEST + 1, _NEWEST
+    news = _newest(store, n_looked)
+    while len(news) == n_looked and news[-1].id > first:
+        n_looked *= 4
+        if n_looked > _MAX_NEWEST:
+            return None
+        news = _newest(store, n_looked)
+    known = {row.artifact_id for row in kept.rows}
+    kind = _type_id(store)
+    personalities = sorted(
+        (a for a in news if a.type_id == kind and a.id not in known),
+        key=lambda a: a.id,
+    )
+    own = own_artifacts(personalities, deu)
+    links = _links_among(store, own, known)
+    rows = sorted([*kept.rows, *make_rows(own, links, _kinds_of(store, links))])
+    return index.Kept(max([kept.newest_id, *(a.id for a in news)]), rows)
+
+
+def _is_of(store: _Store, kept: index.Kept) -> bool:
+    """Whether rows were read from this store: its first and its last are as they were."""
+    ends = [kept.rows[0], kept.rows[-1]]
+    found = {
+        a.id: a for a in store.get_artifacts_by_id([row.artifact_id for row in ends])
+    }
+    return all(
+        row.artifact_id in found
+        and created_ms(found[row.artifact_id]) == row.created_ms
+        and found[row.artifact_id].custom_properties["digest"].string_value
+        == row.digest
+        for row in ends
+    )
+
+
+def _newest(store: _Store, count: int) -> Sequence[_Artifact]:
+    return store.get_artifacts(
+        list_options=ListOptions(limit=count, order_by=OrderByField.ID, is_asc=False)
+    )
+
+
+def _links(store: _Store, personalities: list[_Artifact]) -> Links:
     """Finds makers and parents by one call: a parent is an input, so its own events name its children."""
     ids = [p.id for p in personalities]
     events = store.get_events_by_artifact_ids(ids) if ids else []
-    makers = _makers(events)
+    return _linked(makers_of(events), events)
+
+
+def _links_among(
+    store: _Store, personalities: list[_Artifact], known: set[int]
+) -> Links:
+    """Finds makers and parents of a few; a parent is one of them, or known."""
+    ids = [p.id for p in personalities]
+    makers = makers_of(store.get_events_by_artifact_ids(ids)) if ids else {}
+    makers = {artifact: maker for artifact, maker in makers.items() if artifact in ids}
+    executions = sorted(set(makers.values()))
+    events = store.get_events_by_execution_ids(executions) if executions else []
+    among = known | set(ids)
+    return _linked(makers, [e for e in events if e.artifact_id in among])
+
+
+def _linked(makers: dict[int, int], events: Sequence[_Event]) -> Links:
     inputs: dict[int, int] = {}
     for event in events:
         if event.type == _Event.INPUT:
@@ -166,22 +243,12 @@ def _links(store: _Store, personalities: list[_Artifact]) -> _Links:
         for artifact, maker in makers.items()
         if inputs.get(maker, artifact) != artifact
     }
-    return _Links(makers, parents)
+    return Links(makers, parents)
 
 
-def _makers(events: Iterable[_Event]) -> dict[int, int]:
-    """Finds the execution that made each artifact: the first that put it out, before any cache did."""
-    makers: dict[int, int] = {}
-    for event in events:
-        if event.type == _Event.OUTPUT:
-            known = makers.get(event.artifact_id, event.execution_id)
-            makers[event.artifact_id] = min(known, event.execution_id)
-    return makers
-
-
-def _parent(store: _Store, artifact_id: int, type_id: int, links: _Links) -> int | None:
+def _parent(store: _Store, artifact_id: int, type_id: int, links: Links) -> int | None:
     """Finds the parent of one personality by two calls."""
-    makers = _makers(store.get_events_by_artifact_ids([artifact_id]))
+    makers = makers_of(store.get_events_by_artifact_ids([artifact_id]))
     if artifact_id not in makers:
         return None
     links.makers.update(makers)
@@ -232,18 +299,9 @@ def _unknown(deu: Deu, generation: int, known: list[int]) -> str:
 
 
 def _choose(personalities: list[_Artifact]) -> dict[int, _Artifact]:
-    """Takes of each generation the personality that has it now, as it was first recorded.
-
-    What was recorded afterwards, because its practice had been killed, gives way to what the practice records itself.
-    """
-    digests = {_generation(p): _digest(p) for p in personalities}  # the last one wins
-    late_first = sorted(reversed(personalities), key=_is_repaired, reverse=True)
-    first = {(_generation(p), _digest(p)): p for p in late_first}
-    return {number: first[number, digest] for number, digest in digests.items()}
-
-
-def _is_repaired(personality: _Artifact) -> bool:
-    return "repaired" in personality.custom_properties
+    by_id = {p.id: p for p in personalities}
+    chosen = choose(make_rows(personalities, Links({}, {}), {}))
+    return {number: by_id[row.artifact_id] for number, row in chosen.items()}
 
 
 def _kinds(store: _Store) -> dict[int, Kind]:
@@ -258,135 +316,7 @@ def _kinds(store: _Store) -> dict[int, Kind]:
     return kinds
 
 
-def _kinds_of(store: _Store, links: _Links) -> dict[int, Kind]:
+def _kinds_of(store: _Store, links: Links) -> dict[int, Kind]:
     ids = sorted(set(links.makers.values()))
     executions = store.get_executions_by_id(ids) if ids else []
     return {e.id: _KINDS[e.type] for e in executions if e.type in _KINDS}
-
-
-def _record(
-    personality: _Artifact,
-    links: _Links,
-    kinds: Mapping[int, Kind],
-    numbers: Mapping[int, int],
-) -> GenerationRecord:
-    values = {
-        name: getattr(value, value.WhichOneof("value") or "string_value")
-        for name, value in personality.custom_properties.items()
-    }
-    parent = links.parents.get(personality.id)
-    is_imported = bool(values.get(IMPORTED_PROPERTY))
-    kind = kinds.get(links.makers.get(personality.id, -1), "imitation")
-    return GenerationRecord(
-        generation=_generation(personality),
-        digest=str(values.get("digest", "")),
-        parent_digest=str(values.get("parent_digest", "")),
-        parent_generation=(numbers.get(parent) or None) if parent is not None else None,
-        practice=str(values.get("practice", "")),
-        created_ms=personality.create_time_since_epoch,
-        voice_path=Path(personality.uri),
-        artifact_id=personality.id,
-        kind="import" if is_imported else kind,
-        metrics={
-            name.removeprefix(METRIC_PREFIX): float(value)
-            for name, value in sorted(values.items())
-            if name.startswith(METRIC_PREFIX)
-        },
-        is_imported=is_imported,
-        **_birth(values),
-        n_elsewhere=_count_elsewhere(personality.id, links, numbers),
-    )
-
-
-def _birth(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Reads what an imported personality was where it was made."""
-    names = ("born_deu", "born_generation", "born_kind", "born_ms", "n_older")
-    return {name: values[name] for name in names if name in values}
-
-
-def _count_elsewhere(
-    artifact_id: int, links: _Links, numbers: Mapping[int, int]
-) -> int:
-    count, parent = 0, links.parents.get(artifact_id)
-    while parent is not None and not numbers.get(parent, 1):
-        count, parent = count + 1, links.parents.get(parent)
-    return count
-
-
-def _generation(personality: _Artifact) -> int:
-    return personality.custom_properties["generation"].int_value
-
-
-def _digest(personality: _Artifact) -> str:
-    return personality.custom_properties["digest"].string_value
-
-
-def _ancestors(store: _Store, artifact: _Artifact) -> Iterator[_Artifact]:
-    """Yields what an artifact was made of, nearest first, not looking behind a parent."""
-    seen = {artifact.id}
-    waiting = [artifact]
-    while waiting:
-        inputs = _inputs(store, [a.id for a in waiting])
-        found = [a for a in store.get_artifacts_by_id(inputs) if a.id not in seen]
-        seen |= {a.id for a in found}
-        yield from found
-        waiting = [a for a in found if a.type_id != artifact.type_id]
-
-
-def _inputs(store: _Store, artifact_ids: list[int]) -> list[int]:
-    makers = _makers(store.get_events_by_artifact_ids(artifact_ids))
-    executions = sorted(set(makers.values()))
-    events = store.get_events_by_execution_ids(executions) if executions else []
-    return sorted({e.artifact_id for e in events if e.type == _Event.INPUT})
-
-
-def _takes(ancestors: Iterable[_Artifact]) -> tuple[TakeRecord, ...]:
-    for artifact in ancestors:
-        if "takes" in artifact.custom_properties:
-            rows = json.loads(artifact.custom_properties["takes"].string_value)
-            return tuple(
-                TakeRecord(
-                    name=row["name"],
-                    digest=row["digest"],
-                    splits=tuple(row["splits"]),
-                    duration_s=row.get("duration_s"),
-                )
-                for row in rows
-            )
-    return ()
-
-
-def _executions(store: _Store, artifact_id: int) -> Iterator[ExecutionRecord]:
-    maker = _makers(store.get_events_by_artifact_ids([artifact_id])).get(artifact_id)
-    if maker is None:
-        return
-    for run in _contexts(store, maker):
-        if run.type == _RUN_CONTEXT:
-            executions = store.get_executions_by_context(run.id)
-            for execution in sorted(executions, key=lambda e: e.id):
-                yield _execution(store, execution)
-
-
-def _contexts(store: _Store, execution_id: int) -> Sequence[metadata_store_pb2.Context]:
-    try:
-        return store.get_contexts_by_execution(execution_id)
-    except NotFoundError:
-        return ()  # it has none
-
-
-def _execution(store: _Store, execution: _Execution) -> ExecutionRecord:
-    started_ms = execution.create_time_since_epoch
-    state = _Execution.State.Name(execution.last_known_state).lower()
-    return ExecutionRecord(
-        component=_node_name(store, execution),
-        state=state,
-        started_ms=started_ms,
-        duration_s=(execution.last_update_time_since_epoch - started_ms) / 1000,
-    )
-
-
-def _node_name(store: _Store, execution: _Execution) -> str:
-    for context in _contexts(store, execution.id):
-        if context.type == _NODE_CONTEXT:
-            return context.name.rpartition(".")[2]
-    return execution.type.rpartition(".")[2]
