@@ -170,7 +170,7 @@ def _check_form(url: str, parts: SplitResult) -> None:
     }
     if not is_address.get(parts.scheme, False):
         raise ConfigError(
-            f"{METADATA_VARIABLE}={url} is no address of metadata: write sqlite:///PATH, mysql://USER@HOST:PORT/DATABASE "
+            f"{METADATA_VARIABLE}={url} is no address of metadata: write sqlite:///PATH, mysql://USER@HOST:PORT/DB "
             "or grpc(s)://HOST:PORT, or unset it for a file in the home."
         )
 

@@ -8,11 +8,12 @@ because its marks are there already was done the first time.
 Upstream's MySQL client cannot be used again after a broken connection (it ends the process): a new one is made.
 """
 
+import contextlib
 import logging
 import os
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ml_metadata
@@ -76,7 +77,6 @@ class PatientStore(ml_metadata.MetadataStore):
         self._place = place_of(config)
         self._patience_s = read_patience_s() if patience_s is None else patience_s
         self._is_connected = False
-        _keep_secrets()
         self._patiently(self._connect)
 
     def _connect(self) -> None:
@@ -85,10 +85,12 @@ class PatientStore(ml_metadata.MetadataStore):
         if isinstance(config, metadata_store_pb2.ConnectionConfig):
             if config.HasField("mysql"):
                 knock(config.mysql, self._place)
+                config = _over_ip(config)
         else:
             token = read_password()
         try:
-            super().__init__(config)
+            with _discreet():
+                super().__init__(config)
         except RuntimeError as error:
             if "mysql_real_connect failed" in str(error):
                 raise LoginRefusedError(str(error)) from error
@@ -170,6 +172,18 @@ class _Stub:
         return call
 
 
+def _over_ip(
+    config: metadata_store_pb2.ConnectionConfig,
+) -> metadata_store_pb2.ConnectionConfig:
+    """Names the loopback by number: MySQL clients take `localhost` for a file, whatever the port."""
+    if config.mysql.host != "localhost":
+        return config
+    chosen = metadata_store_pb2.ConnectionConfig()
+    chosen.CopyFrom(config)
+    chosen.mysql.host = "127.0.0.1"
+    return chosen
+
+
 def read_patience_s() -> float:
     """Says how long to wait for a server that is gone, in seconds.
 
@@ -235,17 +249,13 @@ def new_nodes(request: Any) -> Sequence[Any]:
     return []
 
 
-class _Discreet(logging.Filter):
-    """Drops what upstream logs of a connection, password included."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a record may be seen."""
-        said = str(record.msg)
-        return not said.startswith(("ConnectionConfig", "mlmd client InternalError"))
-
-
-_DISCREET = _Discreet()
-
-
-def _keep_secrets() -> None:
-    logging.getLogger("absl").addFilter(_DISCREET)
+@contextlib.contextmanager
+def _discreet() -> Iterator[None]:
+    """Keeps upstream from logging a connection, password included, as it does where all is logged."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(max(level, logging.INFO))
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

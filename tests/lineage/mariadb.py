@@ -25,46 +25,88 @@ def _find(name):
 
 
 @contextlib.contextmanager
-def running(folder):
+def running(folder, *options):
     """Starts a server; hands out its port."""
-    user = f"--user={getpass.getuser()}"
-    where = [f"--datadir={folder / 'data'}"]
-    subprocess.run(
-        [_find("mariadb-install-db"), "--no-defaults", user, *where, "--skip-test-db",
-         "--auth-root-authentication-method=normal"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    # a path of a socket may have 107 bytes, and folders of tests are deep
-    sock = f"/tmp/amadeus-{os.getpid()}.sock"
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(
-            [_find("mariadbd"), "--no-defaults", user, *where, f"--socket={sock}",
-             f"--port={port}", "--bind-address=127.0.0.1", "--skip-name-resolve"],
-            stdout=log, stderr=log,
+    with serving(folder, *options) as server:
+        yield server.port
+
+
+@contextlib.contextmanager
+def serving(folder, *options):
+    """Starts a server; hands it out, to be stopped and started again."""
+    server = Server(folder, options)
+    server.install()
+    server.start()
+    try:
+        server.grant()
+        yield server
+    finally:
+        server.stop()
+
+
+class Server:
+    """A server in a folder.
+
+    Attributes:
+      port: Where it listens, also after it was started anew.
+    """
+
+    def __init__(self, folder, options=()):
+        self.folder, self.options = folder, options
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        # a path of a socket may have 107 bytes, and folders of tests are deep
+        self.socket = f"/tmp/amadeus-{os.getpid()}-{self.port}.sock"
+        self._where = [
+            f"--user={getpass.getuser()}",
+            f"--datadir={folder / 'data'}",
+        ]
+        self.process = None
+
+    def install(self):
+        subprocess.run(
+            [_find("mariadb-install-db"), "--no-defaults", *self._where, "--skip-test-db",
+             "--auth-root-authentication-method=normal"],
+            check=True, capture_output=True,
         )  # fmt: skip
-        try:
-            _grant(server, sock, folder)
-            yield port
-        finally:
-            server.terminate()
-            server.wait(30)
 
+    def start(self):
+        with (self.folder / "log").open("a") as log:
+            self.process = subprocess.Popen(
+                [_find("mariadbd"), "--no-defaults", *self._where, f"--socket={self.socket}",
+                 f"--port={self.port}", "--bind-address=127.0.0.1", "--skip-name-resolve", *self.options],
+                stdout=log, stderr=log,
+            )  # fmt: skip
 
-def _grant(server, sock, folder):
-    words = "".join(
-        f"create user '{name}'@'127.0.0.1' identified by '{PASSWORD}';"
-        f"grant {rights} on *.* to '{name}'@'127.0.0.1';"
-        for name, rights in ((USER, "all"), ("reader", "select"))
-    )
-    deadline_s = time.monotonic() + 60
-    while time.monotonic() < deadline_s:
-        assert server.poll() is None, (folder / "log").read_text()
-        command = [_find("mariadb"), "--no-defaults", "-uroot", "-S", sock, "-e", words]
-        ran = subprocess.run(command, capture_output=True, text=True, check=False)
-        if ran.returncode == 0:
-            return
-        time.sleep(0.2)
-    raise AssertionError(f"MariaDB does not answer: {ran.stderr}")
+    def stop(self):
+        """Stops it in good order; all connections break."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(60)
+            self.process = None
+
+    def say(self, words):
+        """Runs SQL as root; hands out what was answered."""
+        command = [_find("mariadb"), "--no-defaults", "-N", "-uroot", "-S", self.socket]
+        return subprocess.run(
+            [*command, "-e", words], capture_output=True, text=True, check=False
+        )
+
+    def wait(self):
+        """Waits until it answers."""
+        deadline_s = time.monotonic() + 60
+        while (ran := self.say("select 1")).returncode:
+            assert self.process.poll() is None, (self.folder / "log").read_text()
+            assert time.monotonic() < deadline_s, f"MariaDB is silent: {ran.stderr}"
+            time.sleep(0.2)
+
+    def grant(self):
+        self.wait()
+        words = "".join(
+            f"create user '{name}'@'127.0.0.1' identified by '{PASSWORD}';"
+            f"grant {rights} on *.* to '{name}'@'127.0.0.1';"
+            for name, rights in ((USER, "all"), ("reader", "select"))
+        )
+        ran = self.say(words)
+        assert not ran.returncode, ran.stderr
