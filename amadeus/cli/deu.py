@@ -1,4 +1,4 @@
-"""`amadeus deu`: create, list, show, export, import, check out, prune and remove deus."""
+"""`amadeus deu`: create, list, show, export, import, push, pull, check out, prune and remove deus."""
 
 import sys
 
@@ -6,13 +6,14 @@ import click
 
 from amadeus.cli.export import export
 from amadeus.cli.import_bundle import import_
+from amadeus.cli.stores import pull, push, stored
 from amadeus.errors import HomeError
 from amadeus.home import Home
 
 
 @click.group()
 def deu() -> None:
-    """Create, list, show, export, import, check out, prune and remove deus."""
+    """Create, list, show, export, import, push, pull, check out, prune and remove deus."""
 
 
 @deu.command()
@@ -57,6 +58,9 @@ def show(home: Home, name: str) -> None:
 
 deu.add_command(export)
 deu.add_command(import_)
+deu.add_command(push)
+deu.add_command(pull)
+deu.add_command(stored)
 
 
 @deu.command()

@@ -51,7 +51,11 @@ def staged(voices_path: Path) -> Iterator[Path]:
 
 
 def place(
-    prepared: Path, voices_path: Path, personality: personality_pb2.Personality
+    prepared: Path,
+    voices_path: Path,
+    personality: personality_pb2.Personality,
+    *,
+    wanted: int = 0,
 ) -> Placed:
     """Makes a prepared voice the next generation.
 
@@ -59,11 +63,14 @@ def place(
       prepared: SavedModel on the disk of the voices; it is renamed, not copied.
       voices_path: Folder of generations.
       personality: Who the voice is; its generation is filled in here.
+      wanted: A number to have instead, if nobody ever had it here; 0: none.
     """
     while True:
         final = personality_pb2.Personality()
         final.CopyFrom(personality)
-        final.generation = _highest(voices_path) + 1
+        taken = _taken(voices_path)
+        is_free = wanted and wanted not in taken
+        final.generation = wanted if is_free else max(taken, default=0) + 1
         _sign(prepared, final)
         target = voices_path / str(final.generation)
         if _rename_to_new(prepared, target):
@@ -91,12 +98,12 @@ def _rename_to_new(prepared: Path, target: Path) -> bool:
     return True
 
 
-def _highest(voices_path: Path) -> int:
-    """Finds the highest number that was ever taken: those of pruned generations are not given again."""
+def _taken(voices_path: Path) -> set[int]:
+    """Finds the numbers that were ever taken: those of pruned generations are not given again."""
     pruned_path = voices_path.parent / PRUNED_NAME
     names = [entry.name for entry in voices_path.iterdir()]
     names += [path.stem for path in pruned_path.glob("*.json")]
-    return max((int(name) for name in names if name.isdecimal()), default=0)
+    return {int(name) for name in names if name.isdecimal()}
 
 
 @contextlib.contextmanager

@@ -100,6 +100,8 @@ def hold(
     *,
     limits: BundleLimits | None = None,
     check: Check = inspection.check_voice,
+    generation: int = 0,
+    plays: bool = True,
 ) -> Held:
     """Takes a bundle: checks all of it, makes it the next generation of its deu and records it in the lineage.
 
@@ -109,6 +111,8 @@ def hold(
       deu_name: Deu to hold it under. None takes the name in the bundle, and is content if any deu holds it already.
       limits: What the bundle may cost.
       check: As in `read_bundle`.
+      generation: Number to give it, if that is free here, so that homes that share a store count alike; 0: the next.
+      plays: Whether it is to play from now on, where the deu has another voice already.
 
     Raises:
       BundleError: It must not be played.
@@ -129,8 +133,12 @@ def hold(
             deu = _deu(home, deu_name or personality.deu)
             personality.deu = deu.name
             deu.voices_path.mkdir(exist_ok=True)
-            placed = generations.place(prepared, deu.voices_path, personality)
-            deu.point_to(placed.personality.generation)
+            before = 0 if plays else deu.current_generation()
+            placed = generations.place(
+                prepared, deu.voices_path, personality, wanted=generation
+            )
+            # The highest plays where nobody was pointed to, so the one before is, too.
+            deu.point_to(before or placed.personality.generation)
             _record(home, deu, placed)  # before others may wonder why it is not
     return Held(placed.personality, False, placed.path)
 

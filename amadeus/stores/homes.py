@@ -1,0 +1,78 @@
+"""Voices that go from a home to a store, and come from a store to a home."""
+
+import tempfile
+from pathlib import Path
+
+from amadeus.home import Deu, Home
+from amadeus.personality import holding, inspection
+from amadeus.personality.bundle import BundleLimits, Check
+from amadeus.stores.personalities import (
+    StoredVoice,
+    check_digest,
+    fetch_bundle,
+    publish_voice,
+)
+from amadeus.v1 import personality_pb2
+
+
+def push_voice(store_url: str, deu: Deu, generation: int | None = None) -> str:
+    """Publishes a generation of a home, by default the one that plays, with its lineage; returns where it is.
+
+    Raises:
+      NotHeldError: There is no such generation.
+      StoreError: The store cannot be written.
+      VoiceError: The voice is damaged.
+    """
+    from amadeus.lineage.travel import pedigree_or_none  # loads ML Metadata
+
+    path = deu.voice_path(generation)
+    return publish_voice(store_url, deu.name, path, lineage=pedigree_or_none(path))
+
+
+def bring_voice(
+    home: Home,
+    store_url: str,
+    voice: StoredVoice,
+    *,
+    deu_name: str | None = None,
+    limits: BundleLimits | None = None,
+    check: Check = inspection.check_voice,
+    plays: bool = True,
+) -> holding.Held:
+    """Takes a voice of a store into a home, under the number it has there if that is free.
+
+    What is held already is not brought again. All else goes through the checks of a bundle from a stranger.
+
+    Args:
+      home: Where to hold it.
+      store_url: Where it is.
+      voice: As `list_voices` or `find_voice` found it.
+      deu_name: Deu to hold it under; None: as in the store.
+      limits: What its bundle may cost.
+      check: As in `bundle.read_bundle`.
+      plays: As in `holding.hold`.
+
+    Raises:
+      BundleError: It must not be played.
+      StoreError: The store cannot be read.
+      HomeError: The home cannot be written.
+    """
+    name = deu_name or voice.deu
+    known = holding.find_by_digest(home, voice.digest, name)
+    if known is not None:
+        return holding.Held(known.read(), True, known.path)
+
+    def is_named(path: Path) -> personality_pb2.Personality:
+        return check_digest(voice, check(path))
+
+    with tempfile.TemporaryDirectory(prefix="amadeus-bring-") as folder:
+        packed = fetch_bundle(store_url, voice, Path(folder), limits=limits)
+        return holding.hold(
+            home,
+            packed,
+            name,
+            limits=limits,
+            check=is_named,
+            generation=voice.generation,
+            plays=plays,
+        )
