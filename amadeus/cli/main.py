@@ -48,6 +48,11 @@ COMMANDS = {
     "practice": LazyCommand(
         "amadeus.cli.practice", "practice", "Teach a deu: make its next personality."
     ),
+    "pipeline": LazyCommand(
+        "amadeus.cli.pipeline",
+        "pipeline",
+        "Practise on Kubeflow Pipelines: compile, upload, schedule, follow.",
+    ),
     "perform": LazyCommand(
         "amadeus.cli.perform", "perform", "Play a MIDI file or another sound."
     ),

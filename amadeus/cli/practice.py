@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from amadeus.cli.feedback import feedback
+from amadeus.cli.kubeflow_options import (
+    endpoint_options,
+    read_choices,
+    read_endpoint,
+    refuse_kubeflow,
+    run_options,
+)
 from amadeus.cli.recordings import find_recordings
 from amadeus.cli.rooms import load
 from amadeus.cli.studio_options import read_address, studio_options
@@ -58,6 +65,20 @@ practice.add_command(feedback)
     metavar="ID",
     help="With --studio: a session to go on with, such as one whose upload was left.",
 )
+@click.option(
+    "--runner",
+    type=click.Choice(["local", "kubeflow"]),
+    default="local",
+    help="Where to practise: here, or on Kubeflow Pipelines. Default: local.",
+)
+@click.option(
+    "--follow",
+    "follows",
+    is_flag=True,
+    help="With --runner kubeflow: stay until it is over, and bring the voice home.",
+)
+@endpoint_options
+@run_options
 @click.pass_obj
 def imitate(
     home: Home,
@@ -69,7 +90,9 @@ def imitate(
     seed: int | None,
     beam_arg: tuple[str, ...],
     session_id: str | None,
-    **studio: Any,
+    runner: str,
+    follows: bool,
+    **options: Any,
 ) -> int:
     """Teach the deu NAME to sound like RECORDINGS: files, folders, globs, gs:// or s3:// URLs.
 
@@ -77,10 +100,28 @@ def imitate(
 
     With --studio a studio does it, which makes the deu if it has none of this name, and the voice comes back here. Then
     Ctrl-C leaves the practice to the studio; `attach` comes back to it.
+
+    With --runner kubeflow a cluster does it, from recordings in a bucket, or from files here, which are brought to the
+    pipeline root first; `amadeus pipeline follow` comes back to it.
     """
-    address = read_address(**studio)
-    deu = home.deu(name) if address is None else None
     settings = gather_settings(learner, minutes=minutes, steps=steps, seed=seed)
+    if runner == "kubeflow":
+        endpoint, choices = read_endpoint(options), read_choices(options)
+        _refuse_studio(read_address(**options), session_id)
+        on_cluster = load("pipelines.kubeflow.client_practice")
+        return on_cluster.imitate(
+            home,
+            endpoint,
+            name,
+            recordings,
+            settings,
+            beam_arg,
+            choices,
+            follows=follows,
+        )
+    refuse_kubeflow(options, follows=follows)
+    address = read_address(**options)
+    deu = home.deu(name) if address is None else None
     from amadeus.personality import profiles  # protobuf
 
     profile = profiles.complete_learner_profile(
@@ -100,7 +141,7 @@ def imitate(
     check_space(deu)
     found = find_recordings(home, recordings)
     with found.shown() as paths:
-        _listen_first(paths, profile)
+        listen_first(paths, profile)
     practice_path = write_request(
         deu, found.paths, profile, beam_arg, names=found.names
     )
@@ -228,6 +269,13 @@ def check_space(deu: Deu) -> None:
         )
 
 
+def _refuse_studio(address: Any, session_id: str | None) -> None:
+    if address is not None or session_id is not None:
+        raise ConfigError(
+            "both a studio and a cluster were named: choose --studio or --runner kubeflow."
+        )
+
+
 def _need_studio(studio: dict[str, Any]) -> Any:
     address = read_address(**studio)
     if address is None:
@@ -255,7 +303,12 @@ def new_practice_id() -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
 
 
-def _listen_first(paths: Sequence[Path], profile: "LearnerProfile") -> None:
+def listen_first(paths: Sequence[Path], profile: "LearnerProfile") -> None:
+    """Has the coach listen, and says what it warns of.
+
+    Raises:
+      RecordingError: Nothing can be learned from them.
+    """
     from amadeus.listen.coach import check_teachable, listen
     from amadeus.listen.warnings import say_warnings
 

@@ -14,7 +14,8 @@ from amadeus.errors import ClusterError
 from amadeus.personality.quoting import tame
 from amadeus.v1 import practice_pb2
 from amadeus.v1.practice_pb2 import PracticeEvent
-from pipelines.kubeflow.client import Cluster, Run
+from pipelines.kubeflow.client import Cluster
+from pipelines.kubeflow.client_messages import Run
 from pipelines.kubeflow.client_nodes import Component, components
 from pipelines.kubeflow.client_patience import Patience
 from pipelines.kubeflow.telling import read_events

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from pipelines.kubeflow.client import Run, Task
+from pipelines.kubeflow.client_messages import Run, Task
 
 State = Literal["waiting", "running", "done", "cached", "skipped", "failed"]
 

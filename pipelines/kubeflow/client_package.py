@@ -36,11 +36,24 @@ def check_deu(package: Package, deu: str, path: Path) -> None:
     Raises:
       ConfigError: It teaches another.
     """
-    if package.name != names.pipeline_name(deu):
+    taught = find_deu(package.pipeline)
+    if taught != deu:
         raise ConfigError(
-            f"{path} holds the pipeline {package.name}, which teaches another deu than {deu}: compile one with "
-            f"`amadeus pipeline compile imitate --deu {deu}`."
+            f"{path} teaches {taught or 'nobody'} and not {deu}: compile another with `amadeus pipeline compile "
+            f"imitate --deu {deu}`."
         )
+
+
+def find_deu(pipeline: Any) -> str:
+    """Finds whom a compiled practice teaches, as its containers are told; empty where it is none."""
+    try:
+        for executor in pipeline["deploymentSpec"]["executors"].values():
+            args = executor["container"]["args"]
+            if "--deu" in args:
+                return args[args.index("--deu") + 1]
+    except (AttributeError, LookupError, TypeError):
+        pass
+    return ""
 
 
 def _load(path: Path) -> list[Any]:

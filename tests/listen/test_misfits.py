@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import soxr
 
-from amadeus.cli.practice import _listen_first
+from amadeus.cli.practice import listen_first
 from amadeus.listen.report import Warning
 from amadeus.listen.warnings import say_warnings
 from amadeus.personality import profiles
@@ -78,7 +78,7 @@ def test_warnings_come_before_the_training(tune, tmp_path, capsys):
     profile = profiles.complete_learner_profile(
         profiles.parse_learner_settings(["sample_rate=48000", "f0_min_hz=300"])
     )
-    _listen_first([path], profile)
+    listen_first([path], profile)
     said = capsys.readouterr().out
     assert "warning: take.wav: nothing above 7" in said
     assert "lie outside of f0_min_hz=300" in said

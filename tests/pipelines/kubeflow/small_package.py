@@ -15,7 +15,7 @@ INPUTS = {
 
 def small_package(deu="cello"):
     """Makes it for a deu."""
-    executor = {"container": {"image": "amadeus:1", "command": ["true"]}}
+    executor = {"container": {"image": "amadeus:1", "args": ["--deu", deu]}}
     parameters = {
         key: {"parameterType": kind, "defaultValue": value, "isOptional": True}
         for key, (kind, value) in INPUTS.items()

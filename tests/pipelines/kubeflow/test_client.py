@@ -8,8 +8,9 @@ import yaml
 
 from amadeus.errors import ClusterError, ConfigError
 from pipelines.kubeflow import client_patience
-from pipelines.kubeflow.client import Cluster, Submission
+from pipelines.kubeflow.client import Cluster
 from pipelines.kubeflow.client_endpoint import Endpoint
+from pipelines.kubeflow.client_messages import Submission
 from tests.pipelines.kubeflow.small_package import small_package
 from tests.pipelines.kubeflow.stand_in import Fault, Scene, StandIn
 

@@ -7,9 +7,10 @@ import pytest
 from amadeus.errors import ClusterError
 from amadeus.v1 import practice_pb2
 from pipelines.kubeflow import client_patience
-from pipelines.kubeflow.client import Cluster, Submission
+from pipelines.kubeflow.client import Cluster
 from pipelines.kubeflow.client_endpoint import Endpoint
 from pipelines.kubeflow.client_follow import Pace, follow
+from pipelines.kubeflow.client_messages import Submission
 from pipelines.kubeflow.telling import LogJournal, read_events
 from tests.pipelines.kubeflow.small_package import small_package
 from tests.pipelines.kubeflow.stand_in import Fault, Scene, StandIn
