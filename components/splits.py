@@ -1,7 +1,6 @@
 """The two splits of examples and where their records lie."""
 
 import os
-from typing import Literal
 
 from tfx import types
 from tfx.components.util import examples_utils
@@ -9,9 +8,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from components import records
-
-Split = Literal["train", "eval"]
-SPLITS: tuple[Split, ...] = ("train", "eval")
+from components.split_names import SPLITS, Split
 
 
 def make_splits(examples: types.Artifact) -> dict[Split, str]:

@@ -18,7 +18,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from kfp.pipeline_spec import pipeline_spec_pb2
 from ml_metadata.proto import metadata_store_pb2
-from tfx.dsl.components.base import base_component
+from tfx.dsl.components.base import base_beam_executor, base_component
 from tfx.types import channel
 
 import amadeus
@@ -30,6 +30,7 @@ from components.trainer.executor import CHECKPOINTS_PATH_KEY
 from pipelines import feedback, imitation, tuning
 from pipelines.kubeflow import names
 from pipelines.kubeflow.package import Package
+from pipelines.kubeflow.platform import platform_of
 from pipelines.kubeflow.resources import ContainerResources, Resources
 
 SCHEMA_VERSION = "2.1.0"
@@ -90,7 +91,10 @@ def compile_practice(
         "sdkVersion": f"amadeus-{amadeus.__version__}",
     }
     json_format.ParseDict(pipeline, pipeline_spec_pb2.PipelineSpec())
-    return Package(pipeline, {})
+    given_by_label = {
+        f"exec-{task.name}": given.of(task.component_id) for task in tasks
+    }
+    return Package(pipeline, platform_of(given_by_label))
 
 
 class _Task:
@@ -153,7 +157,7 @@ def _nodes(
 def _prepare(request: feedback.Request) -> _Task:
     task = _Task(names.PREPARE_TASK)
     task.cached = False
-    task.arguments += ["--prepare", request.deu]
+    task.arguments += _whose(request)
     for key, kind in (
         (names.RECORDINGS, "LIST"),
         (names.RECORDING_NAMES, "LIST"),
@@ -162,8 +166,6 @@ def _prepare(request: feedback.Request) -> _Task:
     ):
         task.parameter(key, kind, _from_run(key))
     for key, kind in (
-        (names.RECORDINGS, "LIST"),
-        (names.RECORDING_NAMES, "LIST"),
         (names.FINGERPRINT, "STRING"),
         (names.PARENT_GENERATION, "NUMBER_INTEGER"),
         (names.PARENT_DIGEST, "STRING"),
@@ -172,12 +174,23 @@ def _prepare(request: feedback.Request) -> _Task:
     return task
 
 
+def _whose(request: feedback.Request) -> list[str]:
+    return [
+        "--deu", request.deu, "--pipeline", names.pipeline_name(request.deu),
+    ]  # fmt: skip
+
+
 def _task_of(node: base_component.BaseComponent, request: feedback.Request) -> _Task:
     task = _Task(node.id)
     task.cached = node.id not in _UNCACHED
     kind = type(node)
     task.arguments += ["--component", f"{kind.__module__}.{kind.__qualname__}"]
-    task.arguments += ["--deu", request.deu]
+    task.arguments += _whose(request)
+    if issubclass(
+        node.EXECUTOR_SPEC.executor_class, base_beam_executor.BaseBeamExecutor
+    ):
+        # in one word: an option for Beam looks like one of the container's
+        task.arguments += [f"--beam-arg={arg}" for arg in request.beam_arg]
     for key, value in node.exec_properties.items():
         if key not in _PLACES and value is not None:
             task.parameter(key, *_constant(value, node.spec.PARAMETERS[key].type))
@@ -192,12 +205,9 @@ def _task_of(node: base_component.BaseComponent, request: feedback.Request) -> _
 def _tell_of_run(task: _Task, node: base_component.BaseComponent) -> None:
     """Hands on what `prepare` found, and where things are, to who wants to know."""
     if RECORDINGS_KEY in node.spec.PARAMETERS:
-        for key, kind in (
-            (names.RECORDINGS, "LIST"),
-            (names.RECORDING_NAMES, "LIST"),
-            (names.FINGERPRINT, "STRING"),
-        ):
-            task.parameter(key, kind, _from_prepare(key))
+        task.parameter(names.RECORDINGS, "LIST", _from_run(names.RECORDINGS))
+        task.parameter(names.RECORDING_NAMES, "LIST", _from_run(names.RECORDING_NAMES))
+        task.parameter(names.FINGERPRINT, "STRING", _from_prepare(names.FINGERPRINT))
     has_parent = any(
         wanted.type is artifacts.Personality for wanted in node.spec.INPUTS.values()
     )
@@ -274,8 +284,13 @@ def _container(task: _Task, image: str, given: ContainerResources) -> _Spec:
         "command": list(COMMAND),
         "args": [*task.arguments, "--executor-input", "{{$}}"],
     }
-    resources = _resources(given)
-    return container | ({"resources": resources} if resources else {})
+    if given.env:
+        container["env"] = [
+            {"name": name, "value": value} for name, value in sorted(given.env.items())
+        ]
+    if resources := _resources(given):
+        container["resources"] = resources
+    return container
 
 
 def _resources(given: ContainerResources) -> _Spec:
@@ -308,9 +323,9 @@ def _in_dag(task: _Task, given: ContainerResources) -> _Spec:
     if given.retries:
         placed["retryPolicy"] = {
             "maxRetryCount": given.retries,
-            "backoffDuration": "30s",
-            "backoffFactor": 2.0,
-            "backoffMaxDuration": "600s",
+            "backoffDuration": f"{given.retry_backoff_s}s",
+            "backoffFactor": given.retry_backoff_factor,
+            "backoffMaxDuration": f"{given.retry_backoff_max_s}s",
         }
     return placed
 
