@@ -15,7 +15,8 @@ from components.audio_example_gen.driver import (
     FINGERPRINT_KEY,
     RECORDINGS_KEY,
 )
-from components.splits import SPLITS, Split, make_splits
+from components.split_names import SPLITS, Split
+from components.splits import make_splits
 
 TAKES_KEY = "takes"
 

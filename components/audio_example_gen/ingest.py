@@ -14,7 +14,7 @@ import tensorflow as tf
 from amadeus.audio import decode, passages
 from components import records
 from components.audio_example_gen import takes
-from components.splits import SPLITS, Split
+from components.split_names import SPLITS, Split
 
 _SHORTEST_PIECE_S = 0.25  # what a cut leaves must still hold a few frames
 _SHORTEST_HOLDOUT_S = 1.0

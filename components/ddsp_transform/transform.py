@@ -14,7 +14,7 @@ from amadeus.features.extract import extract, make_tracker
 from amadeus.personality import profiles
 from amadeus.v1 import personality_pb2, profiles_pb2
 from components import records
-from components.splits import Split
+from components.split_names import Split
 
 STATISTICS_NAME = "statistics.json"
 

@@ -5,7 +5,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from amadeus.audio import decode, passages
 from components import records
 from components.audio_example_gen import ingest, takes
-from components.splits import SPLITS
+from components.split_names import SPLITS
 from tests.components import sounds
 
 RATE = sounds.SAMPLE_RATE
