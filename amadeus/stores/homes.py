@@ -12,10 +12,11 @@ from amadeus.stores.personalities import (
     fetch_bundle,
     publish_voice,
 )
+from amadeus.stores.store import Store
 from amadeus.v1 import personality_pb2
 
 
-def push_voice(store_url: str, deu: Deu, generation: int | None = None) -> str:
+def push_voice(store: str | Store, deu: Deu, generation: int | None = None) -> str:
     """Publishes a generation of a home, by default the one that plays, with its lineage; returns where it is.
 
     Raises:
@@ -26,12 +27,12 @@ def push_voice(store_url: str, deu: Deu, generation: int | None = None) -> str:
     from amadeus.lineage.travel import pedigree_or_none  # loads ML Metadata
 
     path = deu.voice_path(generation)
-    return publish_voice(store_url, deu.name, path, lineage=pedigree_or_none(path))
+    return publish_voice(store, deu.name, path, lineage=pedigree_or_none(path))
 
 
 def bring_voice(
     home: Home,
-    store_url: str,
+    store: str | Store,
     voice: StoredVoice,
     *,
     deu_name: str | None = None,
@@ -45,7 +46,7 @@ def bring_voice(
 
     Args:
       home: Where to hold it.
-      store_url: Where it is.
+      store: Where it is: a URL, a path, or a store that is open.
       voice: As `list_voices` or `find_voice` found it.
       deu_name: Deu to hold it under; None: as in the store.
       limits: What its bundle may cost.
@@ -66,7 +67,7 @@ def bring_voice(
         return check_digest(voice, check(path))
 
     with tempfile.TemporaryDirectory(prefix="amadeus-bring-") as folder:
-        packed = fetch_bundle(store_url, voice, Path(folder), limits=limits)
+        packed = fetch_bundle(store, voice, Path(folder), limits=limits)
         return holding.hold(
             home,
             packed,

@@ -57,20 +57,20 @@ class StoredVoice(NamedTuple):
 
 
 def publish_voice(
-    store_url: str, deu: str, voice_path: Path, *, lineage: bytes | None = None
+    store: str | Store, deu: str, voice_path: Path, *, lineage: bytes | None = None
 ) -> str:
     """Puts a voice into a store as the next generation of a deu there.
 
     Calling it again with the same voice changes nothing and names the same place, also after a kill.
 
     Args:
-      store_url: Of the store of all deus.
+      store: Where all deus are: a URL, a path, or a store that is open.
       deu: Name of the deu there.
       voice_path: SavedModel folder.
       lineage: Who it came from, as `pedigree.write_pedigree` wrote it; None: it travels without.
 
     Returns:
-      Where it is: `<store_url>/<deu>/<generation>`.
+      Where it is: `<store>/<deu>/<generation>`.
 
     Raises:
       ConfigError: The deu's name or the URL cannot be one.
@@ -78,7 +78,7 @@ def publish_voice(
       VoiceError: The voice is damaged.
     """
     _check_name(deu)
-    store = open_store(store_url)
+    store = _opened(store)
     digest = content.read_personality(voice_path).digest
     with tempfile.TemporaryDirectory(prefix="amadeus-publish-") as folder:
         packed = Path(folder, "voice.deu")
@@ -93,7 +93,7 @@ def publish_voice(
     return f"{store.url}/{deu}/{number}"
 
 
-def list_voices(store_url: str, deu: str | None = None) -> list[StoredVoice]:
+def list_voices(store: str | Store, deu: str | None = None) -> list[StoredVoice]:
     """Lists the generations in a store by deu, the oldest first.
 
     Raises:
@@ -101,34 +101,35 @@ def list_voices(store_url: str, deu: str | None = None) -> list[StoredVoice]:
     """
     if deu is not None:
         _check_name(deu)
-    store = open_store(store_url)
+    store = _opened(store)
     voices = [voice for _, voice in _entries(store, deu or "") if voice is not None]
     return sorted(voices, key=lambda voice: (voice.deu, voice.generation, voice.key))
 
 
-def find_voice(store_url: str, deu: str, generation: int | None = None) -> StoredVoice:
+def find_voice(store: str | Store, deu: str, generation: int | None = None) -> StoredVoice:
     """Finds a generation in a store, by default the newest.
 
     Raises:
       NotHeldError: There is none.
       StoreError: The store cannot be read.
     """
-    voices = list_voices(store_url, deu)
+    store = _opened(store)
+    voices = list_voices(store, deu)
     for voice in reversed(voices):
         if generation in (None, voice.generation):
             return voice
     numbers = ", ".join(str(voice.generation) for voice in voices)
     if not voices:
         raise NotHeldError(
-            f"{store_url} holds no voice of {deu!r}: bring one there with `amadeus deu push {deu} {store_url}`."
+            f"{store.url} holds no voice of {deu!r}: bring one there with `amadeus deu push {deu} {store.url}`."
         )
     raise NotHeldError(
-        f"{store_url} holds no generation {generation} of {deu!r}: there are {numbers}."
+        f"{store.url} holds no generation {generation} of {deu!r}: there are {numbers}."
     )
 
 
 def fetch_voice(
-    store_url: str,
+    store: str | Store,
     deu: str,
     generation: int | None,
     into: Path,
@@ -139,7 +140,7 @@ def fetch_voice(
     """Brings a voice out of a store, checked as one from a stranger; it appears whole or not at all.
 
     Args:
-      store_url: Of the store of all deus.
+      store: Where all deus are: a URL, a path, or a store that is open.
       deu: Name of the deu there.
       generation: Its number there; None: the newest.
       into: SavedModel folder to make; its parent must be there, and it must not.
@@ -154,9 +155,10 @@ def fetch_voice(
       BundleError: It must not be played.
       StoreError: The store cannot be read.
     """
-    voice = find_voice(store_url, deu, generation)
+    store = _opened(store)
+    voice = find_voice(store, deu, generation)
     with tempfile.TemporaryDirectory(prefix="amadeus-fetch-") as folder:
-        packed = fetch_bundle(store_url, voice, Path(folder), limits=limits)
+        packed = fetch_bundle(store, voice, Path(folder), limits=limits)
 
         def is_named(path: Path) -> personality_pb2.Personality:
             return check_digest(voice, check(path))
@@ -167,7 +169,7 @@ def fetch_voice(
 
 
 def fetch_bundle(
-    store_url: str,
+    store: str | Store,
     voice: StoredVoice,
     folder: Path,
     *,
@@ -180,7 +182,7 @@ def fetch_bundle(
     """
     packed = folder / f"{voice.deu}-{voice.generation}{bundle.SUFFIX}"
     max_bytes = (limits or BundleLimits()).max_bundle_bytes
-    open_store(store_url).download(voice.key, packed, max_bytes=max_bytes)
+    _opened(store).download(voice.key, packed, max_bytes=max_bytes)
     return packed
 
 
@@ -274,6 +276,10 @@ def _voice(store: Store, entry: Entry, match: re.Match[str]) -> StoredVoice:
         uri=f"{store.url}/{name}/{number}",
         key=entry.key,
     )
+
+
+def _opened(store: str | Store) -> Store:
+    return store if isinstance(store, Store) else open_store(store)
 
 
 def _hex(digest: str) -> str:

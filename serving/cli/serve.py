@@ -81,6 +81,7 @@ def page(studio: Studio, config: StudioConfig, home: Home) -> str:
         else "off",
         "home": str(home.path),
         "deus": _name_deus(home),
+        **({"voices of": config.personalities} if config.personalities else {}),
         "safety": describe_safety(config),
         "connect": describe_connecting(studio.port, config),
         "stop": "Ctrl-C",

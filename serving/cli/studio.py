@@ -83,6 +83,12 @@ _PORT = PortOrOff()
     help="Its HTTP port; 0 chooses one, off: none.",
 )
 @click.option(
+    "--personalities",
+    metavar="URL",
+    envvar=[f"{ENVIRONMENT_PREFIX}_PERSONALITIES", "AMADEUS_PERSONALITIES"],
+    help="Store of voices to bring on first use: gs://, s3:// or a folder; or set AMADEUS_PERSONALITIES.",
+)
+@click.option(
     "--metrics-host",
     default=StudioConfig.metrics_host,
     help="Address of /metrics for Prometheus.",

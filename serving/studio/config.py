@@ -37,6 +37,8 @@ class StudioConfig:
       model_server_host: Address the embedded model server listens on.
       model_server_port: Its gRPC port; 0 chooses one, None: it does not listen.
       model_server_rest_port: Its HTTP port; 0 chooses one, None: it does not listen.
+      personalities: Store of voices that this studio's home does not hold yet, `gs://bucket/folder` or another; None:
+        what the home holds is all there is.
       metrics_host: Address `/metrics` is served on.
       metrics_port: Its port; 0 chooses one, None: no metrics.
       token: What clients must show; empty: nothing. Never printed.
@@ -64,6 +66,7 @@ class StudioConfig:
     model_server_host: str = "127.0.0.1"
     model_server_port: int | None = 8500
     model_server_rest_port: int | None = 8501
+    personalities: str | None = None
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = 8471
     token: str = field(default="", repr=False)
@@ -90,6 +93,8 @@ class StudioConfig:
         _check_tls_files(self)
         if self.model_server is not None:
             _check_address(self.model_server)
+        if self.personalities is not None:
+            _check_store(self.personalities)
         if not self.insecure:
             _check_safety(self)
 
@@ -232,6 +237,12 @@ def _check_address(address: str) -> None:
         raise ConfigError(
             f"--model-server {address!r} is no address: write host:port, such as localhost:8500."
         )
+
+
+def _check_store(url: str) -> None:
+    from amadeus.stores.addresses import parse  # loads numpy
+
+    parse(url)
 
 
 def _check_safety(config: StudioConfig) -> None:

@@ -58,6 +58,13 @@ class PersonalityLimits:
     page_size: int = 50
     max_page_size: int = 1_000
 
+    def of_bundles(self) -> BundleLimits:
+        """What a bundle may cost."""
+        return BundleLimits(
+            max_bundle_bytes=self.max_bundle_bytes,
+            max_content_bytes=self.max_content_bytes,
+        )
+
 
 def find(home: Home, reference: personality_pb2.PersonalityReference) -> Holding:
     """Finds the personality that a reference names.
@@ -231,10 +238,7 @@ class PersonalitiesServicer(studio_pb2_grpc.PersonalitiesServicer):
             yield request
 
     def _hold(self, file: BinaryIO, deu: str) -> holding.Held:
-        limits = BundleLimits(
-            max_bundle_bytes=self._limits.max_bundle_bytes,
-            max_content_bytes=self._limits.max_content_bytes,
-        )
+        limits = self._limits.of_bundles()
         with file, _refusals():
             return holding.hold(
                 self._home,

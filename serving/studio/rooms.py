@@ -20,6 +20,7 @@ from serving.model_server.grpc_service import GrpcServer
 from serving.model_server.metrics import ServingMetrics
 from serving.model_server.options import ServingOptions
 from serving.model_server.rest import RestServer
+from serving.studio.checking import Checker
 from serving.studio.config import StudioConfig, join_address
 from serving.studio.metrics import Metrics
 from serving.studio.perform import Performances, PerformLimits
@@ -30,7 +31,8 @@ from serving.studio.practices import (
     PracticeSessionsServicer,
 )
 from serving.studio.servicer import StudioServicer
-from serving.studio.voices import EmbeddedCaller, HomeVoices, RemoteCaller
+from serving.studio.shared_voices import SharedVoices
+from serving.studio.voices import EmbeddedCaller, HomeVoices, RemoteCaller, Voices
 
 # A voice that cannot be loaded must not keep the others from playing.
 LOADING_S = 60.0
@@ -138,10 +140,20 @@ class Rooms:
             caller: Any = EmbeddedCaller(self._models.server)
         else:
             caller = RemoteCaller(config.model_server)
-        self._voices = HomeVoices(home, caller)
+        taken = personality_limits(config)
+        checker = Checker(timeout_s=taken.check_timeout_s)
+        self._voices: Voices = HomeVoices(home, caller)
+        if config.personalities is not None:
+            self._voices = SharedVoices(
+                home,
+                self._voices,
+                config.personalities,
+                limits=taken.of_bundles(),
+                check=checker.check,
+            )
         self._performances = Performances(self._voices, perform_limits(config), metrics)
         self._practices = Practices(home, practice_limits(config))
-        self._personalities = PersonalitiesServicer(home, personality_limits(config))
+        self._personalities = PersonalitiesServicer(home, taken, checker)
 
     async def open(self) -> None:
         """Loads models and takes up what waits in the home."""
