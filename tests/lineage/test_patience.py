@@ -18,6 +18,8 @@ from tests.lineage import mariadb
 from tests.lineage.cutting import wire
 from tests.lineage.scribe import Tale
 
+pytestmark = pytest.mark.cluster
+
 _Event = mlmd.Event
 
 

@@ -1,0 +1,1 @@
+"""An ML Metadata server: what upstream ships as a C++ binary, over the store that upstream ships for Python."""
