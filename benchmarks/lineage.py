@@ -104,7 +104,7 @@ def measure(home_path: Path) -> None:
     from amadeus.home import Home
     from amadeus.lineage import ancestry_of, generations_of
     from amadeus.lineage.index import INDEX_NAME
-    from amadeus.lineage.tree import lay_out, render_tree
+    from amadeus.lineage.tree import lay_out, render_tree, standing_of
 
     import_s = time.perf_counter() - start_s
     home = Home(home_path)
@@ -114,7 +114,8 @@ def measure(home_path: Path) -> None:
     records = generations_of(home, deu)
     first_s = time.perf_counter() - start_s
     listing_s = _median(lambda: generations_of(home, deu))
-    drawing_s = _median(lambda: render_tree(deu, records))
+    standing = standing_of(deu)
+    drawing_s = _median(lambda: render_tree(standing, records))
     depths = {0: 0}
     for record in records:
         depths[record.generation] = depths[record.parent_generation or 0] + 1

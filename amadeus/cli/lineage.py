@@ -82,9 +82,10 @@ def tree(home: Home, name: str, form: str, output: str | None) -> None:
 def show(home: Home, generation: str) -> None:
     """Tell all that is known of a generation: parents, recordings, metrics and steps."""
     from amadeus.lineage.naming import find_named
+    from amadeus.lineage.text import render_generation, tell
 
     deu, number = find_named(home, generation)
-    print(_show(home, deu, number))
+    print(render_generation(tell(home, deu, number)))
 
 
 @lineage.command()
@@ -101,31 +102,23 @@ def diff(home: Home, before: str, after: str) -> None:
     for named in (find_named(home, before), find_named(home, after)):
         record = detailed(home, record_of(home, *named))
         sides.append(Side(record, personality_of(*named)))
-    print(render_diff(find_named(home, before).deu, *sides))
+    print(render_diff(find_named(home, before).deu.name, *sides))
 
 
 def _render(home: Home, deu: Deu, form: str) -> str:
-    from amadeus.lineage import generations_of  # ML Metadata takes a while to import
-    from amadeus.lineage.tree import render_dot, render_json, render_tree
+    from amadeus.lineage import generations_of, with_takes  # takes a while to import
+    from amadeus.lineage.text import render_generation, tell
+    from amadeus.lineage.tree import render_dot, render_json, render_tree, standing_of
 
-    records = generations_of(home, deu)
+    records, standing = generations_of(home, deu), standing_of(deu)
     if form == "json":
-        return render_json(deu, records)
+        return render_json(standing, with_takes(home, records))
     if form == "dot":
-        return render_dot(deu, records)
-    current = deu.current_generation()
-    blocks = [render_tree(deu, records)]
-    if any(record.generation == current for record in records):
-        blocks.append(_show(home, deu, current))
+        return render_dot(standing, records)
+    blocks = [render_tree(standing, records)]
+    if any(record.generation == standing.current for record in records):
+        blocks.append(render_generation(tell(home, deu, standing.current)))
     return "\n\n".join(blocks)
-
-
-def _show(home: Home, deu: Deu, number: int) -> str:
-    from amadeus.lineage import ancestry_of, detailed
-    from amadeus.lineage.text import render_generation
-
-    first, *others = ancestry_of(home, deu, number)
-    return render_generation(deu, [detailed(home, first), *others])
 
 
 def _write_page(home: Home, deu: Deu, output: str | None) -> None:

@@ -12,7 +12,7 @@ Artifacts
                           an ancestor that was never held here). Its state is
                           LIVE, or DELETED once its files are gone; the record stays.
   `Examples`              recordings; custom property `takes` is JSON: a list of {"name", "digest" (SHA-256 of the
-                          file), "splits"}, of imported ones also "duration_s" where it was known.
+                          file), "splits", "duration_s" (missing where it was not known)}.
 Events
   A generation is the OUTPUT of one execution, the first by id (later ones found it in the cache). Its parent is an
   INPUT of that execution, the only one of type `amadeus.Personality`, with the key `parent`. What it learned from is
@@ -37,6 +37,7 @@ from amadeus.lineage.read import (
     generations_of,
     lineage_of,
     record_of,
+    with_takes,
 )
 from amadeus.lineage.records import ExecutionRecord, GenerationRecord, TakeRecord
 from amadeus.lineage.text import render_text
@@ -57,4 +58,5 @@ __all__ = [
     "record_of",
     "render_text",
     "repair",
+    "with_takes",
 ]

@@ -23,6 +23,25 @@ def takes_behind(store: _Store, artifact: _Artifact) -> tuple[TakeRecord, ...]:
     return _takes(_ancestors(store, artifact)) or _takes([artifact])
 
 
+def takes_behind_all(
+    store: _Store, personalities: Sequence[_Artifact]
+) -> dict[int, tuple[TakeRecord, ...]]:
+    """Finds the recordings that each of many personalities learned from, by artifact."""
+    by_id = {p.id: p for p in personalities}
+    inputs: dict[int, list[int]] = {}
+    waiting = list(by_id)
+    while waiting:
+        inputs |= _inputs_of_each(store, waiting)
+        new = {i for one in waiting for i in inputs.get(one, [])} - by_id.keys()
+        found = store.get_artifacts_by_id(sorted(new)) if new else []
+        by_id |= {artifact.id: artifact for artifact in found}
+        # not behind a parent
+        waiting = [a.id for a in found if a.type_id != personalities[0].type_id]
+    return {
+        p.id: _takes(_reached(p, inputs, by_id)) or _takes([p]) for p in personalities
+    }
+
+
 def executions_behind(store: _Store, artifact_id: int) -> tuple[ExecutionRecord, ...]:
     """Finds the steps of the run that recorded a personality, in order."""
     return tuple(_executions(store, artifact_id))
@@ -48,6 +67,31 @@ def _ancestors(store: _Store, artifact: _Artifact) -> Iterator[_Artifact]:
         seen |= {a.id for a in found}
         yield from found
         waiting = [a for a in found if a.type_id != artifact.type_id]
+
+
+def _reached(
+    personality: _Artifact, inputs: dict[int, list[int]], by_id: dict[int, _Artifact]
+) -> Iterator[_Artifact]:
+    """Yields what a personality was made of, nearest first, from what was read."""
+    seen, waiting = {personality.id}, [personality.id]
+    while waiting:
+        new = {i for one in waiting for i in inputs.get(one, [])} - seen
+        seen |= new
+        found = [by_id[number] for number in sorted(new) if number in by_id]
+        yield from found
+        waiting = [a.id for a in found if a.type_id != personality.type_id]
+
+
+def _inputs_of_each(store: _Store, artifact_ids: list[int]) -> dict[int, list[int]]:
+    makers = makers_of(store.get_events_by_artifact_ids(artifact_ids))
+    makers = {one: makers[one] for one in artifact_ids if one in makers}
+    executions = sorted(set(makers.values()))
+    events = store.get_events_by_execution_ids(executions) if executions else []
+    taken: dict[int, list[int]] = {}
+    for event in events:
+        if event.type == _Event.INPUT:
+            taken.setdefault(event.execution_id, []).append(event.artifact_id)
+    return {one: taken.get(maker, []) for one, maker in makers.items()}
 
 
 def _inputs(store: _Store, artifact_ids: list[int]) -> list[int]:

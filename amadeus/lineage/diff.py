@@ -92,13 +92,34 @@ def compare(before: Side, after: Side) -> list[Section]:
     return [*sections, Section("recordings", takes)]
 
 
-def render_diff(deu: Deu, before: Side, after: Side) -> str:
+def render_diff(deu_name: str, before: Side, after: Side) -> str:
     """Words the differences."""
-    pair = (before.record.generation, after.record.generation)
-    lines = [f"{deu.name}: generation {pair[0]} against generation {pair[1]}"]
-    if before.record.digest == after.record.digest:
+    bare = [side.record for side in (before, after) if side.personality is None]
+    sections = compare(before, after)
+    return render_sections(deu_name, before.record, after.record, sections, bare)
+
+
+def render_sections(
+    deu_name: str,
+    before: GenerationRecord,
+    after: GenerationRecord,
+    sections: Sequence[Section],
+    bare: Sequence[GenerationRecord] = (),
+) -> str:
+    """Words differences that were found.
+
+    Args:
+      deu_name: Whose generations they are.
+      before: How it was.
+      after: How it is.
+      sections: What differs.
+      bare: Those of which neither files nor profiles are left.
+    """
+    pair = (before.generation, after.generation)
+    lines = [f"{deu_name}: generation {pair[0]} against generation {pair[1]}"]
+    if before.digest == after.digest:
         lines.append("  both are the same personality: equal digests")
-    sections = [s for s in compare(before, after) if s.rows]
+    sections = [section for section in sections if section.rows]
     for section in sections:
         lines.append(f"  {section.title}")
         width = max(len(row.name) for row in section.rows)
@@ -107,12 +128,11 @@ def render_diff(deu: Deu, before: Side, after: Side) -> str:
             lines.append(f"    {row.name:<{width}}  {arrow}")
     if not sections:
         lines.append("  nothing that is recorded differs")
-    for side in (before, after):
-        if side.personality is None:
-            lines.append(
-                f"  of generation {side.record.generation} neither files nor profiles are left: only what the lineage "
-                "keeps was compared"
-            )
+    lines += [
+        f"  of generation {record.generation} neither files nor profiles are left: only what the lineage keeps was "
+        "compared"
+        for record in bare
+    ]
     return "\n".join(lines)
 
 

@@ -119,7 +119,11 @@ def write_page(home: Home, deu: Deu, path: Path) -> str:
     records = generations_of(home, deu)
     standing = standing_of(deu)
     sounds = play_all(deu, records, standing)
-    write_atomically(path, render_page(home, deu, records, sounds))
+    told = [
+        Side(detailed(home, record), personality_of(deu, record.generation))
+        for record in records[-MAX_DETAILED:]
+    ]
+    write_atomically(path, render_page(standing, records, told, sounds))
     noun = "generation" if len(records) == 1 else "generations"
     return f"{len(records)} {noun}, {len(sounds.uris)} of them with sound"
 
@@ -153,23 +157,31 @@ def play_all(
 
 
 def render_page(
-    home: Home, deu: Deu, records: Sequence[GenerationRecord], sounds: Sounds
+    standing: Standing,
+    records: Sequence[GenerationRecord],
+    told: Sequence[Side],
+    sounds: Sounds,
 ) -> str:
-    """Renders the page as HTML."""
-    standing = standing_of(deu)
-    told = [detailed(home, record) for record in records[-MAX_DETAILED:]]
+    """Renders the page as HTML.
+
+    Args:
+      standing: How the deu stands.
+      records: All its generations, oldest first.
+      told: The newest of them in detail, at most `MAX_DETAILED`.
+      sounds: What can be heard of them.
+    """
     branches = _branches(records, standing, sounds)
     return find_template(TEMPLATE_NAME).render(
-        deu=deu.name,
+        deu=standing.deu,
         version=__version__,
         facts=_facts(records, standing),
-        notice=deu.pointer_notice(),
+        notice=standing.notice,
         phrase=sounds.phrase,
         branches=branches[-MAX_ROWS:],
         n_branches_left_out=max(0, len(branches) - MAX_ROWS),
         charts=_charts(records, standing),
-        portraits=_portraits(deu, told, records),
-        n_left_out=max(0, len(records) - MAX_DETAILED),
+        portraits=_portraits(told),
+        n_left_out=max(0, len(records) - len(told)),
         current=standing.current,
     )
 
@@ -283,19 +295,18 @@ def _generation_axis(records: Sequence[GenerationRecord]) -> Axis:
     return Axis("generation", float(low), float(max(high, low + 1)), ticks)
 
 
-def _portraits(
-    deu: Deu, told: Sequence[GenerationRecord], records: Sequence[GenerationRecord]
-) -> list[Portrait]:
-    by_number = {record.generation: record for record in [*records, *told]}
+def _portraits(told: Sequence[Side]) -> list[Portrait]:
+    by_number = {side.record.generation: side for side in told}
     made = []
-    for record in reversed(told):
+    for side in reversed(told):
+        record = side.record
         parent = by_number.get(record.parent_generation or 0)
         made.append(
             Portrait(
                 record=record,
                 title=f"{_KIND_WORDS[record.kind]}, {moment(record.created_ms)} UTC",
                 parent=_say_parent(record),
-                changes=_changes(deu, parent, record) if parent is not None else [],
+                changes=_changes(parent, side) if parent is not None else [],
                 metrics=[
                     (metric_label(name), metric_value(name, record.metrics[name]))
                     for name in sorted_metrics(record.metrics)
@@ -309,11 +320,7 @@ def _portraits(
     return made
 
 
-def _changes(
-    deu: Deu, parent: GenerationRecord, record: GenerationRecord
-) -> list[Section]:
-    before = Side(parent, personality_of(deu, parent.generation))
-    after = Side(record, personality_of(deu, record.generation))
+def _changes(before: Side, after: Side) -> list[Section]:
     sections = compare(before, after)
     # The metrics stand in a table of their own.
     return [s for s in sections if s.rows and s.title != "statistics"]

@@ -7,6 +7,7 @@ a long lineage is kept beside the deu (`index.py`), for none of it changes.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import ml_metadata
 from ml_metadata import ListOptions, OrderByField
@@ -16,7 +17,12 @@ from ml_metadata.proto import metadata_store_pb2
 from amadeus.errors import NotHeldError
 from amadeus.home import Deu, Home
 from amadeus.lineage import index
-from amadeus.lineage.behind import executions_behind, makers_of, takes_behind
+from amadeus.lineage.behind import (
+    executions_behind,
+    makers_of,
+    takes_behind,
+    takes_behind_all,
+)
 from amadeus.lineage.records import GenerationRecord, Kind
 from amadeus.lineage.rows import Links, Row, chain_of, choose, make_rows, to_record
 from amadeus.lineage.store import (
@@ -88,8 +94,24 @@ def detailed(home: Home, record: GenerationRecord) -> GenerationRecord:
             return record
         takes = takes_behind(store, found[0])
         executions = executions_behind(store, record.artifact_id)
-    fields = {**vars(record), "takes": takes, "executions": executions}
-    return GenerationRecord(**fields)
+    return replace(record, takes=takes, executions=executions)
+
+
+def with_takes(
+    home: Home, records: Sequence[GenerationRecord]
+) -> list[GenerationRecord]:
+    """Reads the takes behind generations, a few calls for any number.
+
+    Raises:
+      HomeError: The metadata cannot be read.
+    """
+    store = open_store(home, mode=Mode.READONLY)
+    if store is None or not records:
+        return list(records)
+    with worded(home):
+        ids = [record.artifact_id for record in records]
+        takes = takes_behind_all(store, store.get_artifacts_by_id(ids))
+    return [replace(r, takes=takes.get(r.artifact_id, ())) for r in records]
 
 
 def record_of(home: Home, deu: Deu, generation: int) -> GenerationRecord:

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from amadeus.home import Deu, Home
 from amadeus.lineage.diff import personality_of
-from amadeus.lineage.read import detailed, generations_of
+from amadeus.lineage.read import ancestry_of, detailed, generations_of
 from amadeus.lineage.records import (
     ExecutionRecord,
     GenerationRecord,
@@ -14,6 +15,7 @@ from amadeus.lineage.records import (
 from amadeus.lineage.tree import short as _short
 from amadeus.personality.quoting import tame
 from amadeus.report.wording import duration, player_settings
+from amadeus.v1 import personality_pb2
 
 MAX_TAKES = 12  # listed one by one
 MAX_DETAILED = 20  # generations told in full; the tree tells of all
@@ -43,24 +45,56 @@ def render_text(home: Home, deu: Deu) -> str:
     return "\n\n".join(blocks)
 
 
-def render_generation(deu: Deu, ancestry: list[GenerationRecord]) -> str:
-    """Tells all that is known of a generation.
+class Told(NamedTuple):
+    """All that is known of a generation.
 
-    Args:
-      deu: Whose it is.
-      ancestry: The generation in detail, its parent, and so on.
+    Attributes:
+      record: The generation in detail.
+      ancestors: Its parent, and so on; as many as are known by name.
+      n_ancestors: How many there are.
+      personality: Its profiles; None where nothing tells them.
+      plays: Whether it plays now.
+      files: Where its files are, or what became of them.
     """
-    record = ancestry[0]
-    lines = list(_lines(record, record.generation == deu.current_generation()))
-    numbers = [_name(r) for r in ancestry[1 : MAX_ANCESTORS + 1]]
+
+    record: GenerationRecord
+    ancestors: list[GenerationRecord]
+    n_ancestors: int
+    personality: personality_pb2.Personality | None
+    plays: bool
+    files: str
+
+
+def tell(home: Home, deu: Deu, generation: int) -> Told:
+    """Reads all that is known of a generation of this home.
+
+    Raises:
+      NotHeldError: There is no such generation.
+      HomeError: The metadata cannot be read.
+    """
+    first, *ancestors = ancestry_of(home, deu, generation)
+    return Told(
+        detailed(home, first),
+        ancestors,
+        len(ancestors),
+        personality_of(deu, generation),
+        generation == deu.current_generation(),
+        _files(deu, first),
+    )
+
+
+def render_generation(told: Told) -> str:
+    """Tells all that is known of a generation."""
+    record, personality = told.record, told.personality
+    lines = list(_lines(record, told.plays))
+    numbers = [_name(r) for r in told.ancestors[:MAX_ANCESTORS]]
     if numbers:
-        more = len(ancestry) - 1 - len(numbers)
+        more = told.n_ancestors - len(numbers)
         lines.append(
             f"  grew from     {' < '.join(numbers)}"
             + (f" and {more} before" if more else "")
         )
-    lines.append(f"  files         {_files(deu, record)}")
-    personality = personality_of(deu, record.generation)
+    lines.append(f"  files         {told.files}")
     if personality is not None:
         turned = [
             f"{s.name}={s.value}"
@@ -86,9 +120,13 @@ def _name(record: GenerationRecord) -> str:
 def _files(deu: Deu, record: GenerationRecord) -> str:
     if record.generation in deu.generations():
         return str(deu.voices_path / str(record.generation))
-    if record.generation in deu.pruned_generations():
-        return "gone: it was pruned, and cannot be played any more"
-    return "gone: they were removed, and cannot be played any more"
+    return say_gone(is_pruned=record.generation in deu.pruned_generations())
+
+
+def say_gone(*, is_pruned: bool) -> str:
+    """Says that a generation cannot be played, and why."""
+    how = "it was pruned" if is_pruned else "they were removed"
+    return f"gone: {how}, and cannot be played any more"
 
 
 def _lines(record: GenerationRecord, is_current: bool) -> Iterator[str]:

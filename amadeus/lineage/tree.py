@@ -25,15 +25,19 @@ _KIND_WORDS = {
 
 
 class Standing(NamedTuple):
-    """Which generations of a deu can be played.
+    """How a deu stands, here or in a studio.
 
     Attributes:
-      current: The one that plays; 0: none.
+      deu: Its name.
+      current: The generation that plays; 0: none.
       held: Those whose files are there.
+      notice: What the ama should know of the voice that plays; empty: nothing.
     """
 
+    deu: str
     current: int
     held: frozenset[int]
+    notice: str = ""
 
 
 class Row(NamedTuple):
@@ -50,7 +54,12 @@ class Row(NamedTuple):
 
 def standing_of(deu: Deu) -> Standing:
     """Looks which generations are there."""
-    return Standing(deu.current_generation(), frozenset(deu.generations()))
+    return Standing(
+        deu.name,
+        deu.current_generation(),
+        frozenset(deu.generations()),
+        deu.pointer_notice(),
+    )
 
 
 def children_of(
@@ -99,24 +108,25 @@ def lay_out(records: Sequence[GenerationRecord]) -> list[Row]:
     return rows
 
 
-def render_tree(deu: Deu, records: Sequence[GenerationRecord]) -> str:
+def render_tree(standing: Standing, records: Sequence[GenerationRecord]) -> str:
     """Draws the tree of a deu, a generation a line."""
     if not records:
-        return f"{deu.name} has no lineage yet: no practice of it has pushed a voice."
-    standing = standing_of(deu)
+        return (
+            f"{standing.deu} has no lineage yet: no practice of it has pushed a voice."
+        )
     noun = "generation" if len(records) == 1 else "generations"
-    lines = [f"{deu.name}: {len(records)} {noun}"]
+    lines = [f"{standing.deu}: {len(records)} {noun}"]
     rows = lay_out(records)
     width = max(len(row.lead) + len(str(row.record.generation)) for row in rows)
     lines += [_line(row, standing, width) for row in rows]
-    if notice := deu.pointer_notice():
-        lines += ["", notice]
+    if standing.notice:
+        lines += ["", standing.notice]
     unrecorded = standing.held - {record.generation for record in records}
     if unrecorded:
         named = ", ".join(map(str, sorted(unrecorded)))
         lines += [
             "",
-            f"there, but not recorded yet: {named}; the next practice or import of {deu.name} does it",
+            f"there, but not recorded yet: {named}; the next practice or import of {standing.deu} does it",
         ]
     return "\n".join(lines)
 
@@ -145,11 +155,10 @@ def _words(record: GenerationRecord, standing: Standing) -> Iterator[str]:
         yield "(files gone)"
 
 
-def render_json(deu: Deu, records: Sequence[GenerationRecord]) -> str:
+def render_json(standing: Standing, records: Sequence[GenerationRecord]) -> str:
     """Writes the lineage as JSON: an object for the deu, one for each generation."""
-    standing = standing_of(deu)
     rows = [describe(record, standing) for record in records]
-    document = {"deu": deu.name, "current": standing.current, "generations": rows}
+    document = {"deu": standing.deu, "current": standing.current, "generations": rows}
     return json.dumps(document, indent=1, ensure_ascii=False)
 
 
@@ -167,14 +176,22 @@ def describe(record: GenerationRecord, standing: Standing) -> dict[str, Any]:
         "held": record.generation in standing.held,
         "path": str(record.voice_path),
         "metrics": record.metrics,
+        "recordings": [
+            {
+                "name": take.name,
+                "digest": take.digest,
+                "splits": list(take.splits),
+                "duration_s": take.duration_s,
+            }
+            for take in record.takes
+        ],
     }
 
 
-def render_dot(deu: Deu, records: Sequence[GenerationRecord]) -> str:
+def render_dot(standing: Standing, records: Sequence[GenerationRecord]) -> str:
     """Writes the tree for Graphviz."""
-    standing = standing_of(deu)
     lines = [
-        f"digraph {_quote(deu.name)} {{",
+        f"digraph {_quote(standing.deu)} {{",
         "  rankdir=LR; node [shape=box, style=rounded];",
     ]
     for record in records:

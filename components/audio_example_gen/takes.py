@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from amadeus.audio import recordings
+from amadeus.audio import decode, recordings
 from amadeus.errors import RecordingError
-from components.splits import SPLITS, Split
+from amadeus.journal import emit
+from amadeus.v1 import practice_pb2
+from components.split_names import SPLITS, Split
 
 
 class Take(NamedTuple):
@@ -55,6 +57,16 @@ def gather(uris: Sequence[str], names: Sequence[str] = ()) -> Gathered:
     return Gathered(list(used.values()), duplicates)
 
 
+def warn_of_duplicates(duplicates: list[tuple[str, str]]) -> None:
+    """Tells the journal of names that mean a take once more, as `(left out, used)`."""
+    if not duplicates:
+        return
+    left_out, used = duplicates[0]
+    others = f" (and {len(duplicates) - 1} more like it)" if duplicates[1:] else ""
+    text = f"{left_out} holds the same bytes as {used}{others}: the same take is learned from once."
+    emit(warning=practice_pb2.Warning(text=text))
+
+
 def fingerprint(takes: Sequence[Take]) -> str:
     """Digests the content and the names of all takes; neither times nor folders count."""
     lines = "".join(sorted(f"{take.digest} {take.name}\n" for take in takes))
@@ -89,12 +101,30 @@ def assign_splits(
 
 
 def describe(takes: Sequence[Take], splits: dict[str, set[Split]]) -> str:
-    """Writes takes as JSON for the lineage: name, digest and splits of each."""
+    """Writes takes as JSON for the lineage: name, digest, splits and length of each.
+
+    Raises:
+      RecordingError: One cannot be read.
+    """
     rows = [
-        {"name": t.name, "digest": t.digest, "splits": sorted(splits[t.digest])}
-        for t in takes
+        {
+            "name": take.name,
+            "digest": take.digest,
+            "splits": sorted(splits[take.digest]),
+            "duration_s": round(_measure_s(take), 3),
+        }
+        for take in takes
     ]
     return json.dumps(rows)
+
+
+def _measure_s(take: Take) -> float:
+    """Finds how long a take is; one that does not say so itself is decoded for it."""
+    told_s = decode.probe(take.uri).duration_s
+    if told_s is not None:
+        return told_s
+    survey = decode.survey(take.uri)
+    return survey.n_samples / survey.sample_rate
 
 
 def _file_name(uri: str) -> str:

@@ -1,7 +1,10 @@
 import hashlib
+import json
 import os
 
+import numpy as np
 import pytest
+import soundfile as sf
 
 from amadeus.errors import RecordingError
 from components.audio_example_gen import takes
@@ -91,3 +94,17 @@ def test_takes_may_be_called_otherwise_than_their_files(tmp_path):
     )
     assert [take.name for take in gathered.takes] == ["élégie.wav", "fuga.wav"]
     assert gathered.duplicates == [("again", "élégie.wav")]
+
+
+def test_the_lineage_is_told_name_and_length_of_each_take(tmp_path):
+    paths = []
+    for name, n_samples in {"a.wav": 24_000, "b.mp3": 16_000}.items():
+        path = tmp_path / name
+        sf.write(path, 0.1 * np.sin(np.arange(n_samples) / 9), 16_000)
+        paths.append(str(path))
+    found = takes.gather(paths).takes
+    splits = {found[0].digest: {"train"}, found[1].digest: {"eval"}}
+    first, second = json.loads(takes.describe(found, splits))
+    assert (first["name"], first["splits"]) == ("a.wav", ["train"])
+    assert first["duration_s"] == 1.5
+    assert second["duration_s"] == pytest.approx(1.0, abs=0.1)  # mp3 is padded

@@ -59,7 +59,10 @@ class Tale:
         content.write_personality(voice_path, who)
         self.digests[n] = who.digest
         examples = self._artifact("Examples", self._folder("Gen/examples", n))
-        rows = [{"name": a, "digest": d, "splits": ["train"]} for a, d in takes]
+        rows = [
+            {"name": name, "digest": digest, "splits": ["train"], "duration_s": 61.0}
+            for name, digest in takes
+        ]
         examples.custom_properties["takes"].string_value = json.dumps(rows)
         model = self._artifact("Model", self._folder("Trainer/model", n))
         voice = self._artifact("amadeus.Personality", str(voice_path))

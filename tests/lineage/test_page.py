@@ -6,8 +6,9 @@ import pytest
 
 from amadeus.cli.main import main
 from amadeus.lineage import sound
+from amadeus.lineage.diff import Side, personality_of
 from amadeus.lineage.page import MAX_SOUNDS, play_all, render_page
-from amadeus.lineage.read import generations_of
+from amadeus.lineage.read import detailed, generations_of
 from amadeus.lineage.tree import standing_of
 from amadeus.v1 import personality_pb2
 from tests.export.voices import SMALL, write_voice
@@ -79,7 +80,8 @@ def test_equal_personalities_play_once_and_damaged_ones_say_so(home, deu, monkey
     assert played == list(range(50, 0, -1))
     assert len(sounds.uris) == 49
     assert "damaged" in sounds.silences[7]
-    page = render_page(home, deu, records, sounds)
+    told = [Side(detailed(home, r), personality_of(deu, r.generation)) for r in records]
+    page = render_page(standing_of(deu), records, told, sounds)
     assert page.count("<audio") == 49
     assert page.count("<article") == 50
     assert len(records) <= MAX_SOUNDS

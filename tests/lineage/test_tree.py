@@ -36,7 +36,7 @@ def tale(home, deu):
 
 
 def test_the_tree_is_drawn_with_its_branches(home, deu, tale):
-    text = tree.render_tree(deu, lineage.generations_of(home, deu))
+    text = tree.render_tree(tree.standing_of(deu), lineage.generations_of(home, deu))
     lines = [line.split("  ")[0].rstrip() for line in text.splitlines()]
     assert lines == [
         "cello: 6 generations",
@@ -86,7 +86,7 @@ def test_a_thousand_generations_in_a_line_are_drawn(home, deu):
         )
         for n in range(1, 5001)
     ]  # fmt: skip
-    assert len(tree.render_tree(deu, records).splitlines()) == 5001
+    assert len(tree.render_tree(tree.standing_of(deu), records).splitlines()) == 5001
     assert len(tree.ancestors_of(records, 5000)) == 5000
 
 
@@ -112,6 +112,15 @@ def test_json_and_dot(home, deu, tale, capsys):
         None, 1, 2, 1, 4, None,
     ]  # fmt: skip
     assert document["generations"][4]["plays"]
+    recordings = [g["recordings"] for g in document["generations"]]
+    assert [[take["name"] for take in takes] for takes in recordings] == [
+        ["a.wav", "b.wav"], ["a.wav", "c.wav"], [], [], [], [],
+    ]  # fmt: skip
+    assert recordings[0][0] == {
+        "name": "a.wav", "digest": "aa", "splits": ["train"], "duration_s": 61.0
+    }  # fmt: skip
+    told = lineage.with_takes(home, lineage.generations_of(home, deu))
+    assert [r.takes for r in told] == [r.takes for r in lineage.lineage_of(home, deu)]
     assert main(["lineage", "--format=dot", "cello"]) == 0
     dot = capsys.readouterr().out
     assert "g1 -> g2;" in dot
@@ -128,6 +137,7 @@ def test_show_tells_all_of_one(home, tale, capsys):
         "c.wav",
         "grew from     1",
         "brightness=0.5",
+        "a.wav  1:01 min",
     ):
         assert words in text
     assert "b.wav" not in text

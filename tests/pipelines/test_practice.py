@@ -128,6 +128,7 @@ def test_the_lineage_tells_what_happened(practised):
     assert first.metrics == pytest.approx(metrics, abs=1e-6), "MLMD keeps six decimals"
     assert {take.name for take in first.takes} == {f"take-{i}.wav" for i in range(4)}
     assert sum(take.splits == ("eval",) for take in first.takes) == 1
+    assert all(take.duration_s > 0.5 for take in first.takes)
     assert [e.component for e in first.executions if not e.cached] == [
         "AudioExampleGen", "DdspTransform", "Trainer", "Evaluator", "Pusher",
         "PersonalityWriter",
