@@ -1,12 +1,16 @@
 """What a step of training costs, beside the peer, in turns in one process.
 
     python -m benchmarks train [--batch 4] [--rounds 7] [--no-peer]
+    python -m benchmarks train --rates 48000 [44100 ...] [--rounds 40] [--learner KEY=VALUE ...]
 
 The rows:
 
   - the peer: ddsp 3.7.0's solo_instrument with its own processors, decoder, loss and optimiser, 4 s crops;
   - the same network on our engine: same layers, same crops, same loss, from the peer's weights after its first step;
   - our presets as a practice trains them, each with its own batch and crops.
+
+`--rates` asks another question: how many times as long does a second of sound take to learn from at these rates as at
+16 kHz? Steps take turns, so that what else the machine does falls on all alike.
 
 A step is forward, gradient and update. The first step includes building and tracing the graph. Crops are random.
 """
@@ -29,6 +33,7 @@ PRESETS = (
     ("preset=solo",),
     ("preset=vst",),
 )
+REFERENCE_RATE, RATE_GOAL = 16_000, 2.0  # Hz; times as long, at most
 SAME_STEP_GOAL, FIRST_STEP_GOAL, LIVE_GOAL = 4.0, 5.0, 15.0
 
 
@@ -56,8 +61,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--batch", type=int, default=4, help="crops a step, peer and same network"
     )
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, help="7, with --rates 40")
     parser.add_argument("--no-peer", action="store_true")
+    parser.add_argument(
+        "--rates", type=int, nargs="+", metavar="HZ", help="beside 16 kHz, alone"
+    )
+    parser.add_argument(
+        "--learner", action="append", default=[], metavar="KEY=VALUE", help="of --rates"
+    )
     return parser
 
 
@@ -67,7 +78,10 @@ def main(argv: list[str]) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # what ddsp is written for
     try:
-        _run(options)
+        if options.rates:
+            _compare_rates(options)
+        else:
+            _run(options)
     except AmadeusError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
@@ -81,11 +95,35 @@ def _run(options: argparse.Namespace) -> None:
     if not options.no_peer:
         rows += _peer_and_same_network(options.batch)
     rows += [_preset(settings) for settings in PRESETS]
-    timings = timing.take_turns([row.step for row in rows], n_rounds=options.rounds)
+    timings = timing.take_turns(
+        [row.step for row in rows], n_rounds=options.rounds or 7
+    )
     _print_table(rows, timings)
     if not options.no_peer:
         _print_goals(rows, timings)
     print(timing.describe_machine())
+
+
+def _compare_rates(options: argparse.Namespace) -> None:
+    from benchmarks.measures import timing
+
+    rates = [REFERENCE_RATE, *(r for r in options.rates if r != REFERENCE_RATE)]
+    rows = [_preset((*options.learner, f"sample_rate={rate}")) for rate in rates]
+    timings = timing.take_turns(
+        [row.step for row in rows], n_rounds=options.rounds or 40, n_warm_up=3
+    )
+    print(f"\nms a second of sound, and times that of {REFERENCE_RATE} Hz")
+    print(f"{'':9}{'best':>16}{'median':>16}{'processors':>16}")
+    costs = [
+        1000 * np.array([t.best_s, t.median_s, t.cpu_s]) / row.sound_s
+        for row, t in zip(rows, timings, strict=True)
+    ]
+    for rate, cost in zip(rates, costs, strict=True):
+        pairs = zip(cost, cost / costs[0], strict=True)
+        cells = "".join(f"{ms:9.2f} {times:6.2f}" for ms, times in pairs)
+        missed = "" if (cost / costs[0])[:2].max() <= RATE_GOAL else "   missed"
+        print(f"{rate:9}{cells}{missed}")
+    print(f"at most {RATE_GOAL:g} times; {timing.describe_machine()}")
 
 
 def _peer_and_same_network(n_batch: int) -> list[Row]:

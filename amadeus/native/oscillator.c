@@ -1,14 +1,20 @@
 /* A bank of harmonic oscillators, and back.
  *
- * The equations are those of amadeus/dsp/harmonic.py. Samples lie side by side in a vector; the sines of one
- * harmonic come from those of the one below by a rotation, so each costs four products and no table.
+ * The equations are those of amadeus/dsp/harmonic.py. Samples lie side by side in a vector. Harmonics are taken in groups
+ * around a middle one, for with the sines of j x at hand those of (k + j) x and (k - j) x are had for nothing:
+ *
+ *     a sin (k + j) x + b sin (k - j) x = sin k x (a + b) cos j x + cos k x (a - b) sin j x
+ *
+ * and only the middle is turned on, from group to group. So each harmonic costs two products and a half instead of six.
  */
 #include <stdlib.h>
 
 #include "team.h"
 #include "vector.h"
 
-#define GROUP 4 /* vectors of samples that are turned at once, to hide how long a product takes */
+#define GROUP 4             /* vectors of samples that are turned at once, to hide how long a product takes */
+#define SIDE 3              /* harmonics on either side of a middle one */
+#define SPAN (2 * SIDE + 1) /* harmonics in a group */
 
 typedef struct {
     int n_blocks, n_harmonics, hop_size, sample_rate;
@@ -21,8 +27,22 @@ typedef struct {
 } bank_t;
 
 typedef struct {
-    vf sine[GROUP], cosine[GROUP], first_sine[GROUP], first_cosine[GROUP], ramp[GROUP];
+    vf sine[GROUP], cosine[GROUP];
+} angle_t;
+
+/* Angles x, 2 x ... on the sides; of the middle; and from one middle to the next. */
+typedef struct {
+    angle_t sides[SIDE], middle, step;
+    vf ramp[GROUP];
 } turn_t;
+
+INLINE void add_angles(angle_t *to, const angle_t *a, const angle_t *b, const int n) {
+    for (int v = 0; v < n; v++) {
+        vf sine = a->sine[v], cosine = a->cosine[v];
+        to->sine[v] = sine * b->cosine[v] + cosine * b->sine[v];
+        to->cosine[v] = cosine * b->cosine[v] - sine * b->sine[v];
+    }
+}
 
 INLINE void begin_turn(turn_t *turn, const bank_t *bank, int block, int sample, const int n) {
     double start = (double)bank->start_hz[block] / bank->sample_rate;
@@ -32,18 +52,12 @@ INLINE void begin_turn(turn_t *turn, const bank_t *bank, int block, int sample, 
         for (int lane = 0; lane < LANES; lane++) s[lane] = sample + v * LANES + lane;
         vd cycles = bank->cycles[block] + start * (s + 1) + slope * (s * (s + 1) / (2.0 * bank->hop_size));
         vd whole = (cycles + 6755399441055744.0) - 6755399441055744.0; /* nearest: 1.5 * 2^52 */
-        sine_cosine(__builtin_convertvector(cycles - whole, vf), &turn->first_sine[v], &turn->first_cosine[v]);
-        turn->sine[v] = turn->first_sine[v], turn->cosine[v] = turn->first_cosine[v];
+        sine_cosine(__builtin_convertvector(cycles - whole, vf), &turn->sides[0].sine[v], &turn->sides[0].cosine[v]);
         turn->ramp[v] = __builtin_convertvector(s, vf) / (float)bank->hop_size;
     }
-}
-
-INLINE void turn_on(turn_t *turn, const int n) {
-    for (int v = 0; v < n; v++) {
-        vf sine = turn->sine[v], cosine = turn->cosine[v];
-        turn->sine[v] = sine * turn->first_cosine[v] + cosine * turn->first_sine[v];
-        turn->cosine[v] = cosine * turn->first_cosine[v] - sine * turn->first_sine[v];
-    }
+    for (int j = 1; j < SIDE; j++) add_angles(&turn->sides[j], &turn->sides[j - 1], &turn->sides[0], n);
+    add_angles(&turn->middle, &turn->sides[SIDE - 1], &turn->sides[0], n);
+    add_angles(&turn->step, &turn->middle, &turn->sides[SIDE - 1], n);
 }
 
 INLINE int count_audible(const bank_t *bank, int block) {
@@ -54,16 +68,56 @@ INLINE int count_audible(const bank_t *bank, int block) {
     return n;
 }
 
-INLINE void sing(const bank_t *bank, int block, int sample, const int n, int n_audible) {
+INLINE int count_groups(int n_harmonics) { return (n_harmonics + SPAN - 1) / SPAN; }
+
+/* Amplitudes of a group: of the middle harmonic, and sums and differences of those j beside it. */
+typedef struct {
+    float middle, sums[SIDE], differences[SIDE];
+} amplitudes_t;
+
+typedef struct {
+    amplitudes_t level, climb;
+} group_t;
+
+INLINE amplitudes_t fold(const float *amplitudes) {
+    amplitudes_t folded = {.middle = amplitudes[SIDE]};
+    for (int j = 0; j < SIDE; j++) {
+        float above = amplitudes[SIDE + 1 + j], below = amplitudes[SIDE - 1 - j];
+        folded.sums[j] = above + below, folded.differences[j] = above - below;
+    }
+    return folded;
+}
+
+static void fold_all(group_t *groups, const bank_t *bank, int block, int n_audible) {
     const float *starts = bank->starts + (long)block * bank->n_harmonics;
     const float *ends = bank->ends + (long)block * bank->n_harmonics;
+    for (int k = 0; k < n_audible; k += SPAN) {
+        float level[SPAN] = {0}, climb[SPAN] = {0};
+        for (int i = 0; i < SPAN && k + i < n_audible; i++)
+            level[i] = starts[k + i], climb[i] = ends[k + i] - starts[k + i];
+        *groups++ = (group_t){fold(level), fold(climb)};
+    }
+}
+
+INLINE vf sing_group(const amplitudes_t *a, const turn_t *turn, int v) {
+    vf with_sine = fill(a->middle), with_cosine = fill(0.0f);
+    for (int j = 0; j < SIDE; j++) {
+        with_sine += a->sums[j] * turn->sides[j].cosine[v];
+        with_cosine += a->differences[j] * turn->sides[j].sine[v];
+    }
+    return turn->middle.sine[v] * with_sine + turn->middle.cosine[v] * with_cosine;
+}
+
+INLINE void sing(const bank_t *bank, int block, int sample, const int n, const group_t *groups, int n_groups) {
     turn_t turn;
     vf level[GROUP] = {{0}}, climb[GROUP] = {{0}};
     begin_turn(&turn, bank, block, sample, n);
-    for (int k = 0; k < n_audible; k++) {
-        float start = starts[k], rise = ends[k] - start;
-        for (int v = 0; v < n; v++) level[v] += start * turn.sine[v], climb[v] += rise * turn.sine[v];
-        turn_on(&turn, n);
+    for (const group_t *group = groups; group < groups + n_groups; group++) {
+        for (int v = 0; v < n; v++) {
+            level[v] += sing_group(&group->level, &turn, v);
+            climb[v] += sing_group(&group->climb, &turn, v);
+        }
+        add_angles(&turn.middle, &turn.middle, &turn.step, n);
     }
     for (int v = 0; v < n; v++) {
         int place = sample + v * LANES, left = bank->hop_size - place;
@@ -74,7 +128,32 @@ INLINE void sing(const bank_t *bank, int block, int sample, const int n, int n_a
     }
 }
 
-INLINE void hear(const bank_t *bank, int block, int sample, const int n, int n_audible, vf *levels, vf *climbs) {
+/* What the middle harmonic of a group and those beside it hear, before lanes are summed. */
+typedef struct {
+    vf middle, with_cosines[SIDE], with_sines[SIDE];
+} heard_t;
+
+typedef struct {
+    heard_t level, climb;
+} ear_t;
+
+INLINE void hear_group(heard_t *heard, const vf *sound, const turn_t *turn, const int n) {
+    vf by_sine[GROUP], by_cosine[GROUP];
+    for (int v = 0; v < n; v++) {
+        by_sine[v] = sound[v] * turn->middle.sine[v], by_cosine[v] = sound[v] * turn->middle.cosine[v];
+        heard->middle += by_sine[v];
+    }
+    for (int j = 0; j < SIDE; j++) {
+        vf with_cosine = heard->with_cosines[j], with_sine = heard->with_sines[j];
+        for (int v = 0; v < n; v++) {
+            with_cosine += by_sine[v] * turn->sides[j].cosine[v];
+            with_sine += by_cosine[v] * turn->sides[j].sine[v];
+        }
+        heard->with_cosines[j] = with_cosine, heard->with_sines[j] = with_sine;
+    }
+}
+
+INLINE void hear(const bank_t *bank, int block, int sample, const int n, ear_t *ears, int n_groups) {
     turn_t turn;
     vf heard[GROUP], ramped[GROUP];
     begin_turn(&turn, bank, block, sample, n);
@@ -84,11 +163,19 @@ INLINE void hear(const bank_t *bank, int block, int sample, const int n, int n_a
         heard[v] = left >= LANES ? load(upstream) : load_some(upstream, left);
         ramped[v] = heard[v] * turn.ramp[v];
     }
-    for (int k = 0; k < n_audible; k++) {
-        vf level = levels[k], climb = climbs[k];
-        for (int v = 0; v < n; v++) level += heard[v] * turn.sine[v], climb += ramped[v] * turn.sine[v];
-        levels[k] = level, climbs[k] = climb;
-        turn_on(&turn, n);
+    for (ear_t *ear = ears; ear < ears + n_groups; ear++) {
+        hear_group(&ear->level, heard, &turn, n);
+        hear_group(&ear->climb, ramped, &turn, n);
+        add_angles(&turn.middle, &turn.middle, &turn.step, n);
+    }
+}
+
+/* Slopes of all harmonics of a group, which lie SPAN to a group, lanes not summed yet. */
+INLINE void unfold(vf *slopes, const heard_t *heard) {
+    slopes[SIDE] = heard->middle;
+    for (int j = 0; j < SIDE; j++) {
+        slopes[SIDE + 1 + j] = heard->with_cosines[j] + heard->with_sines[j];
+        slopes[SIDE - 1 - j] = heard->with_cosines[j] - heard->with_sines[j];
     }
 }
 
@@ -104,28 +191,38 @@ INLINE void hear(const bank_t *bank, int block, int sample, const int n, int n_a
 
 static void sing_share(void *task, team_t *team, int number) {
     const bank_t *bank = task;
+    group_t groups[count_groups(bank->n_harmonics) + 1];
     int first, last;
     team_share(team, number, bank->n_blocks, &first, &last);
     for (int block = first; block < last; block++) {
         int n_audible = count_audible(bank, block);
-        FOR_SAMPLES(sing, bank, n_audible)
+        fold_all(groups, bank, block, n_audible);
+        FOR_SAMPLES(sing, bank, groups, count_groups(n_audible))
     }
 }
 
 static void hear_share(void *task, team_t *team, int number) {
     const bank_t *bank = task;
-    int n_harmonics = bank->n_harmonics, first, last;
-    vf levels[n_harmonics], climbs[n_harmonics];
+    const int n_harmonics = bank->n_harmonics, n_all = count_groups(n_harmonics);
+    ear_t ears[n_all + 1];
+    vf levels[n_all * SPAN + LANES], climbs[n_all * SPAN + LANES];
+    int first, last;
     team_share(team, number, bank->n_blocks, &first, &last);
+    memset(levels, 0, sizeof levels), memset(climbs, 0, sizeof climbs);
     for (int block = first; block < last; block++) {
-        int n_audible = count_audible(bank, block);
-        memset(levels, 0, sizeof levels);
-        memset(climbs, 0, sizeof climbs);
-        FOR_SAMPLES(hear, bank, n_audible, levels, climbs)
-        for (int k = 0; k < n_harmonics; k++) {
-            float climb = total(climbs[k]);
-            bank->to_starts[(long)block * n_harmonics + k] = total(levels[k]) - climb;
-            bank->to_ends[(long)block * n_harmonics + k] = climb;
+        int n_groups = count_groups(count_audible(bank, block));
+        memset(ears, 0, sizeof ears);
+        FOR_SAMPLES(hear, bank, ears, n_groups)
+        for (int g = 0; g < n_all; g++) {
+            unfold(levels + g * SPAN, &ears[g].level);
+            unfold(climbs + g * SPAN, &ears[g].climb);
+        }
+        float *to_starts = bank->to_starts + (long)block * n_harmonics, *to_ends = bank->to_ends + (long)block * n_harmonics;
+        for (int k = 0; k < n_harmonics; k += LANES) {
+            vf climb = totals(climbs + k), level = totals(levels + k) - climb;
+            int left = n_harmonics - k;
+            if (left >= LANES) store(to_starts + k, level), store(to_ends + k, climb);
+            else store_some(to_starts + k, level, left), store_some(to_ends + k, climb, left);
         }
     }
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #if defined(__AVX512F__)
+#include <immintrin.h>
 #define LANES 16
 #elif defined(__AVX__)
 #define LANES 8
@@ -34,6 +35,52 @@ INLINE vf minimum(vf a, vf b) { return choose(a < b, a, b); }
 INLINE float total(vf x) {
     float sum = 0;
     for (int lane = 0; lane < LANES; lane++) sum += x[lane];
+    return sum;
+}
+
+/* Lanes of one vector or of two one after the other, by their numbers. */
+#if defined(__clang__)
+#define PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define PICK(a, b, ...) __builtin_shuffle(a, b, (vi){__VA_ARGS__})
+#endif
+
+#if LANES == 16
+#define LOW_PAIRS 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define HIGH_PAIRS 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#define BACKWARDS 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0
+#elif LANES == 8
+#define LOW_PAIRS 0, 8, 1, 9, 2, 10, 3, 11
+#define HIGH_PAIRS 4, 12, 5, 13, 6, 14, 7, 15
+#define BACKWARDS 7, 6, 5, 4, 3, 2, 1, 0
+#else
+#define LOW_PAIRS 0, 4, 1, 5
+#define HIGH_PAIRS 2, 6, 3, 7
+#define BACKWARDS 3, 2, 1, 0
+#endif
+
+INLINE vf interleave_low(vf a, vf b) { return PICK(a, b, LOW_PAIRS); }
+INLINE vf interleave_high(vf a, vf b) { return PICK(a, b, HIGH_PAIRS); }
+INLINE vf reverse(vf x) { return PICK(x, x, BACKWARDS); }
+
+/* Lays LANES vectors across. */
+INLINE void transpose(vf *x) {
+    for (int stage = 1; stage < LANES; stage *= 2) {
+        vf y[LANES];
+        for (int i = 0; i < LANES / 2; i++) {
+            y[2 * i] = interleave_low(x[i], x[i + LANES / 2]);
+            y[2 * i + 1] = interleave_high(x[i], x[i + LANES / 2]);
+        }
+        for (int i = 0; i < LANES; i++) x[i] = y[i];
+    }
+}
+
+/* The sum of each of LANES vectors. */
+INLINE vf totals(const vf *x) {
+    vf across[LANES], sum = {0};
+    for (int i = 0; i < LANES; i++) across[i] = x[i];
+    transpose(across);
+    for (int i = 0; i < LANES; i++) sum += across[i];
     return sum;
 }
 
@@ -76,26 +123,42 @@ INLINE vf exponential(vf x) {
 INLINE vf sigmoid(vf x) { return 1.0f / (1.0f + exponential(-x)); }
 INLINE vf hyperbolic_tangent(vf x) { return 2.0f * sigmoid(2.0f * x) - 1.0f; }
 
+/* 1 / sqrt(x) of normal x > 0 to float precision: a first guess, and as many of Newton's steps as it needs. */
+INLINE vf inverse_root(vf x) {
+#if LANES == 16
+    vf y = (vf)_mm512_rsqrt14_ps((__m512)x);
+    const int n_steps = 1;
+#else
+    vf y = (vf)(0x5f3759df - ((vi)x >> 1));
+    const int n_steps = 3;
+#endif
+    vf half = 0.5f * x;
+    for (int i = 0; i < n_steps; i++) y = y * (1.5f - half * y * y);
+    return y;
+}
+
+/* 1 / x of normal x to float precision, by the same way where it is shorter than a division. */
+INLINE vf inverse(vf x) {
+#if LANES == 16
+    vf y = (vf)_mm512_rcp14_ps((__m512)x);
+    return y * (2.0f - x * y);
+#else
+    return 1.0f / x;
+#endif
+}
+
 /* Natural logarithm of x > 0, absolute error below 3e-7 near 1. */
 INLINE vf logarithm(vf x) {
     vi bits = (vi)x;
     vi exponent = (bits - 0x3f3504f3) >> 23; /* sqrt(1/2): mantissas lie around 1 */
     vf m = (vf)(bits - (exponent << 23));
-    vf s = (m - 1.0f) / (m + 1.0f), z = s * s;
+    vf s = (m - 1.0f) * inverse(m + 1.0f), z = s * s;
     vf p = fill(2.0f / 9);
     p = p * z + 2.0f / 7;
     p = p * z + 2.0f / 5;
     p = p * z + 2.0f / 3;
     p = p * z + 2.0f;
     return p * s + __builtin_convertvector(exponent, vf) * 0.69314718f;
-}
-
-/* 1 / sqrt(x) of x > 0 to float precision, from a first guess by the bits and three of Newton's steps. */
-INLINE vf inverse_root(vf x) {
-    vf y = (vf)(0x5f3759df - ((vi)x >> 1));
-    vf half = 0.5f * x;
-    for (int i = 0; i < 3; i++) y = y * (1.5f - half * y * y);
-    return y;
 }
 
 /* Sine and cosine of 2 pi x for |x| <= 0.5, absolute error below 4e-7. */
