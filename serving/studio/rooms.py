@@ -13,7 +13,7 @@ import grpc.aio
 
 from amadeus.errors import ConfigError
 from amadeus.home import Home
-from amadeus.v1 import studio_pb2_grpc
+from amadeus.v1 import lineage_pb2_grpc, studio_pb2_grpc
 from serving.model_server.config import home_models
 from serving.model_server.core import ModelServer
 from serving.model_server.grpc_service import GrpcServer
@@ -22,6 +22,7 @@ from serving.model_server.options import ServingOptions
 from serving.model_server.rest import RestServer
 from serving.studio.checking import Checker
 from serving.studio.config import StudioConfig, join_address
+from serving.studio.lineages import LineagesServicer
 from serving.studio.metrics import Metrics
 from serving.studio.perform import Performances, PerformLimits
 from serving.studio.personalities import PersonalitiesServicer, PersonalityLimits
@@ -154,6 +155,7 @@ class Rooms:
         self._performances = Performances(self._voices, perform_limits(config), metrics)
         self._practices = Practices(home, practice_limits(config))
         self._personalities = PersonalitiesServicer(home, taken, checker)
+        self._lineages = LineagesServicer(home)
 
     async def open(self) -> None:
         """Loads models and takes up what waits in the home."""
@@ -171,6 +173,7 @@ class Rooms:
             PracticeSessionsServicer(self._practices), server
         )
         studio_pb2_grpc.add_PersonalitiesServicer_to_server(self._personalities, server)
+        lineage_pb2_grpc.add_LineagesServicer_to_server(self._lineages, server)
 
     def session_counts(self) -> Mapping[str, int]:
         """Counts practice sessions by state."""
@@ -191,6 +194,7 @@ class Rooms:
         await self._performances.close()
         await self._practices.close()
         await self._personalities.close()
+        self._lineages.close()
         self._voices.close()
         if self._models is not None:
             await self._models.close()

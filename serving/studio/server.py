@@ -26,7 +26,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_g
 from amadeus.cli.quiet import stderr_kept_back
 from amadeus.errors import ConfigError
 from amadeus.home import Home, explain_os_errors
-from amadeus.v1 import studio_pb2
+from amadeus.v1 import lineage_pb2, studio_pb2
 from serving.studio.calls import CallRecorder
 from serving.studio.config import StudioConfig, join_address
 from serving.studio.metrics import Metrics, MetricsEndpoint
@@ -39,7 +39,9 @@ from serving.studio.safety import (
 from serving.studio.status import StatusInterceptor
 
 SERVICES = tuple(
-    service.full_name for service in studio_pb2.DESCRIPTOR.services_by_name.values()
+    service.full_name
+    for file in (studio_pb2.DESCRIPTOR, lineage_pb2.DESCRIPTOR)
+    for service in file.services_by_name.values()
 )
 REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 

@@ -183,6 +183,49 @@ def test_the_studio_tunes_the_voice_with_the_recordings_it_kept(lesson):
     assert tuned.player_profile.brightness == 0.5
 
 
+@pytest.fixture(scope="module")
+def takes(lesson):
+    """The same tune twice, as one wants it and as one does not."""
+    paths = []
+    for name, brightness in (("dark", -0.8), ("bright", 0.8)):
+        path = lesson.out / f"{name}.wav"
+        knob = f"brightness={brightness}"
+        ran = amadeus(
+            lesson.here, "perform", "cello", TUNE, "-o", path, "--player", knob
+        )
+        assert ran.returncode == 0, ran.stderr
+        paths.append(path)
+    return paths
+
+
+@pytest.mark.slow
+def test_the_studio_judges_takes_and_the_network_practises_what_is_liked(lesson, takes):
+    before = Home(lesson.there).deu("cello").current_generation()
+    marks = [
+        f"{kind}={take}@{start_s}-{start_s + 1.4}"
+        for take, kind in ((1, "--good"), (2, "--bad"))
+        for start_s in (0, 1.5, 3)
+    ]
+    with studio(lesson.there) as (_, port):
+        ran = amadeus(
+            lesson.here,
+            *("practice", "feedback", "cello", "--studio", f"localhost:{port}"),
+            *(part for path in takes for part in ("--performance", path)),
+            *(*marks, "--steps", 3, "--note", "too harsh"),
+        )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "darker by" in ran.stdout
+    assert f"cello plays generation {before + 1} now: the same network" in ran.stdout
+    assert "DdspTransform taken from the cache" in ran.stdout
+    there = Home(lesson.there).deu("cello")
+    judged = read_personality(there.voice_path(before + 1))
+    parent = read_personality(there.voice_path(before))
+    assert judged.player_profile.brightness < parent.player_profile.brightness
+    assert judged.parent_digest == parent.digest
+    here = read_personality(Home(lesson.here).deu("cello").voice_path())
+    assert here.digest == read_personality(there.voice_path()).digest
+
+
 @pytest.mark.parametrize("kind", ["silence", "text", "long"])
 def test_the_coach_refuses_by_name(kind, tmp_path):
     path = tmp_path / "mine.wav"

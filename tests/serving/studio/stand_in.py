@@ -5,7 +5,14 @@ import contextlib
 
 import grpc
 
-from amadeus.v1 import perform_pb2, session_pb2, studio_pb2, studio_pb2_grpc
+from amadeus.v1 import (
+    lineage_pb2,
+    lineage_pb2_grpc,
+    perform_pb2,
+    session_pb2,
+    studio_pb2,
+    studio_pb2_grpc,
+)
 from serving.studio.server import Studio
 
 
@@ -13,6 +20,7 @@ class StandInRooms(
     studio_pb2_grpc.StudioServicer,
     studio_pb2_grpc.PracticeSessionsServicer,
     studio_pb2_grpc.PersonalitiesServicer,
+    lineage_pb2_grpc.LineagesServicer,
 ):
     """`Perform` answers each request with a block, until the client ends or the studio does."""
 
@@ -63,6 +71,9 @@ class StandInRooms(
         n_bytes = sum([len(request.chunk) async for request in requests])
         return studio_pb2.ImportPersonalityResponse(already_held=n_bytes > 0)
 
+    async def CheckOut(self, request, context):
+        return lineage_pb2.CheckOutResponse(generation=request.generation.generation)
+
     async def GetPracticeSession(self, request, context):
         return session_pb2.PracticeSession(session_id=request.session_id)
 
@@ -70,6 +81,7 @@ class StandInRooms(
         studio_pb2_grpc.add_StudioServicer_to_server(self, server)
         studio_pb2_grpc.add_PracticeSessionsServicer_to_server(self, server)
         studio_pb2_grpc.add_PersonalitiesServicer_to_server(self, server)
+        lineage_pb2_grpc.add_LineagesServicer_to_server(self, server)
 
     def session_counts(self):
         return {"running": 1, "queued": 2}

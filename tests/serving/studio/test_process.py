@@ -22,7 +22,14 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
 from amadeus.home import Home
-from amadeus.v1 import perform_pb2, personality_pb2, studio_pb2, studio_pb2_grpc
+from amadeus.v1 import (
+    lineage_pb2,
+    lineage_pb2_grpc,
+    perform_pb2,
+    personality_pb2,
+    studio_pb2,
+    studio_pb2_grpc,
+)
 from tests.cli.terminal import COMMAND, amadeus, environment, wait_for
 from tests.export.voices import SMALL, write_voice
 from tests.protos.elements import PROTO_ROOT
@@ -160,6 +167,7 @@ def test_all_services_are_there_and_a_note_is_played(guarded):
             "amadeus.v1.Studio",
             "amadeus.v1.PracticeSessions",
             "amadeus.v1.Personalities",
+            "amadeus.v1.Lineages",
             "grpc.health.v1.Health",
         }
         for name in ("", "amadeus.v1.Studio"):
@@ -179,6 +187,10 @@ def test_all_services_are_there_and_a_note_is_played(guarded):
             .personalities
         )
         assert (held.deu, held.generation) == ("cello", 1)
+        lineage = lineage_pb2_grpc.LineagesStub(channel).ListGenerations(
+            lineage_pb2.ListGenerationsRequest(deu="cello"), metadata=_bearer()
+        )
+        assert lineage.current_generation == 1
         answers = _note(channel, _bearer())
     kinds = [answer.WhichOneof("message") for answer in answers]
     assert (kinds[0], kinds[-1]) == ("started", "ended")

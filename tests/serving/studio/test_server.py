@@ -61,7 +61,7 @@ def test_a_studio_that_plays_is_healthy_in_all_its_services(home):
             assert (await list_personalities(channel)).next_page_token == "here"
             return [await check(channel, name) for name in ("", *SERVICES)]
 
-    assert asyncio.run(ask()) == [SERVING] * 4
+    assert asyncio.run(ask()) == [SERVING] * (1 + len(SERVICES))
 
 
 def test_a_studio_that_loads_its_models_says_so(home):
@@ -124,6 +124,7 @@ def test_reflection_lists_the_services_and_describes_them(home, method):
         "amadeus.v1.Studio",
         "amadeus.v1.PracticeSessions",
         "amadeus.v1.Personalities",
+        "amadeus.v1.Lineages",
     }
     assert any(
         b"amadeus/v1/studio.proto" in file
