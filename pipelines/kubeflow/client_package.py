@@ -5,7 +5,6 @@ from typing import Any
 
 import yaml
 from google.protobuf import json_format
-from kfp.pipeline_spec import pipeline_spec_pb2
 
 from amadeus.errors import ConfigError
 from pipelines.kubeflow import names
@@ -74,6 +73,8 @@ def _load(path: Path) -> list[Any]:
 
 
 def _is_practice(pipeline: Any, platform: Any) -> bool:
+    from kfp.pipeline_spec import pipeline_spec_pb2  # loads all of kfp
+
     try:
         json_format.ParseDict(pipeline, pipeline_spec_pb2.PipelineSpec())
         json_format.ParseDict(platform, pipeline_spec_pb2.PlatformSpec())

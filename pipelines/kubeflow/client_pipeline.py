@@ -123,7 +123,7 @@ def list_schedules(endpoint: Endpoint, experiment: str | None) -> int:
       ClusterError: The cluster cannot be reached, or refused.
     """
     place = experiment or EXPERIMENT
-    found = Schedules(Cluster(endpoint)).list(place)
+    found = Schedules(Cluster(endpoint)).all_of(place)
     if not found:
         click.echo(f"no schedules in {place} at {endpoint.url}")
     width = max((len(one.name) for one in found), default=0)

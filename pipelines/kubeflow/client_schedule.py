@@ -147,7 +147,7 @@ class Schedules:
         )
         return _read(made), True
 
-    def list(self, experiment: str) -> list[Schedule]:
+    def all_of(self, experiment: str) -> list[Schedule]:
         """Lists the recurring runs of an experiment, the newest first.
 
         Raises:
@@ -166,7 +166,7 @@ class Schedules:
           ConfigError: There is none.
           ClusterError: Nobody answers, or access is refused.
         """
-        for one in self.list(experiment):
+        for one in self.all_of(experiment):
             if schedule in (one.schedule_id, one.name):
                 return one
         raise ConfigError(
