@@ -5,7 +5,6 @@ from tfx.orchestration import metadata
 from tfx.orchestration.portable import base_driver, data_types
 from tfx.proto.orchestration import driver_output_pb2
 
-from amadeus.journal import emit
 from amadeus.v1 import practice_pb2
 from components import settings
 from components.audio_example_gen import takes
@@ -38,7 +37,7 @@ class Driver(component_driver.BaseDriver, base_driver.BaseDriver):
             execution_info.exec_properties, RECORDINGS_KEY, practice_pb2.Recordings
         )
         gathered = takes.gather(given.uri, given.name)
-        _warn_of(gathered.duplicates)
+        takes.warn_of_duplicates(gathered.duplicates)
         output = driver_output_pb2.DriverOutput()
         mark = takes.fingerprint(gathered.takes)
         output.exec_properties[FINGERPRINT_KEY].string_value = mark
@@ -47,12 +46,3 @@ class Driver(component_driver.BaseDriver, base_driver.BaseDriver):
             artifacts = output.output_artifacts[EXAMPLES_KEY].artifacts
             artifacts.append(examples.mlmd_artifact)
         return output
-
-
-def _warn_of(duplicates: list[tuple[str, str]]) -> None:
-    if not duplicates:
-        return
-    left_out, used = duplicates[0]
-    others = f" (and {len(duplicates) - 1} more like it)" if duplicates[1:] else ""
-    text = f"{left_out} holds the same bytes as {used}{others}: the same take is learned from once."
-    emit(warning=practice_pb2.Warning(text=text))

@@ -1,0 +1,52 @@
+"""Finds out, when a run begins, what its inputs are: which recordings, with which content, and which parent.
+
+Kubeflow has no drivers and no Resolver nodes, and its cache compares parameters. So one container that is never cached
+turns places, whose content changes, into parameters, which say what the content is.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from components.audio_example_gen import takes
+from components.audio_example_gen.takes import warn_of_duplicates
+from pipelines.kubeflow import names, sources
+from pipelines.kubeflow.contract import Invocation
+
+_log = logging.getLogger(__name__)
+
+
+def prepare(
+    invocation: Invocation, deu: str, personalities_url: str, scratch: Path
+) -> dict[str, Any]:
+    """Looks at recordings and parent.
+
+    Args:
+      invocation: What the container was called with.
+      deu: Whose practice it is.
+      personalities_url: Store of personalities.
+      scratch: Folder for copies.
+
+    Returns:
+      The values of `prepare`'s output parameters.
+
+    Raises:
+      RecordingError: A recording cannot be read.
+      ConfigError: There is no store of personalities.
+      NotHeldError: The parent is not there.
+    """
+    given = invocation.parameters
+    parent = sources.find_parent(
+        personalities_url, deu, int(given[names.PARENT_GENERATION])
+    )
+    brought = sources.bring(
+        given[names.RECORDINGS], given[names.RECORDING_NAMES], scratch
+    )
+    gathered = takes.gather([str(b.path) for b in brought], [b.name for b in brought])
+    warn_of_duplicates(gathered.duplicates)
+    _log.info("%d recordings; parent: generation %d.", len(brought), parent.generation)
+    return {
+        names.FINGERPRINT: takes.fingerprint(gathered.takes),
+        names.PARENT_GENERATION: parent.generation,
+        names.PARENT_DIGEST: parent.digest,
+    }
