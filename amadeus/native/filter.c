@@ -1,19 +1,11 @@
 /* A filter that changes from block to block, and back: each block of sound with its own taps, rings overlapping. */
 #include <stdlib.h>
 
+#include "filter.h"
 #include "team.h"
-#include "vector.h"
 
 #define GROUP 4
-
-typedef struct {
-    int n_batch, n_blocks, block_size, n_taps, n_ringing;
-    const float *sound; /* [n_batch, n_blocks, block_size] */
-    const float *taps;  /* [n_batch, n_blocks, n_taps] */
-    float *filtered;    /* [n_batch, n_ringing], zeros when it comes in */
-    const float *upstream;
-    float *to_taps;
-} filter_t;
+#define WIDE_FROM 32768 /* products of a block; with fewer, transforms take as long */
 
 /* sums[j] += sum over i of scale[i] * from[j - i * step], for GROUP * LANES values of j. */
 INLINE void slide(vf *sums, const float *scale, int n, const float *from, const int step) {
@@ -22,9 +14,10 @@ INLINE void slide(vf *sums, const float *scale, int n, const float *from, const 
 }
 
 static void filter_share(void *task, team_t *team, int number) {
-    const filter_t *f = task;
+    filter_t *f = task;
     int first, last, margin = f->block_size + GROUP * LANES;
     team_share(team, number, f->n_batch, &first, &last);
+    if (f->wide.size) return amadeus_filter_wide(f, first, last);
     float padded[2 * margin + f->n_taps];
     memset(padded, 0, sizeof padded);
     for (int row = first; row < last; row++) {
@@ -53,9 +46,10 @@ static void filter_share(void *task, team_t *team, int number) {
 }
 
 static void taps_share(void *task, team_t *team, int number) {
-    const filter_t *f = task;
+    filter_t *f = task;
     int first, last, n_out = f->block_size + f->n_taps - 1;
     team_share(team, number, f->n_batch, &first, &last);
+    if (f->wide.size) return amadeus_taps_wide(f, first, last);
     float padded[n_out + GROUP * LANES];
     memset(padded, 0, sizeof padded);
     for (int row = first; row < last; row++) {
@@ -77,14 +71,28 @@ static void taps_share(void *task, team_t *team, int number) {
     }
 }
 
+/* Calls `work` on all rows, by transforms where these are shorter. Returns 0, or 1 where memory is short. */
+static int run(filter_t *f, void (*work)(void *, team_t *, int), int n_threads) {
+    int size = MIN_WIDE;
+    while (size < f->block_size + f->n_taps - 1) size *= 2;
+    float *tables = 0;
+    if (size <= MAX_WIDE && (long)f->block_size * f->n_taps >= WIDE_FROM) {
+        tables = malloc(sizeof(float) * WIDE_TABLE(size));
+        if (!tables) return 1;
+        f->wide = make_wide(tables, size);
+    }
+    team_run(f->n_batch < n_threads ? f->n_batch : n_threads, work, f);
+    free(tables);
+    return f->failed;
+}
+
 /* n_ringing = n_blocks * block_size + n_taps - 1. */
 int amadeus_filter(int n_batch, int n_blocks, int block_size, int n_taps, const float *sound, const float *taps,
                     float *filtered, int n_threads) {
     filter_t f = {.n_batch = n_batch, .n_blocks = n_blocks, .block_size = block_size, .n_taps = n_taps,
                   .n_ringing = n_blocks * block_size + n_taps - 1, .sound = sound, .taps = taps,
                   .filtered = filtered};
-    team_run(n_batch < n_threads ? n_batch : n_threads, filter_share, &f);
-    return 0;
+    return run(&f, filter_share, n_threads);
 }
 
 int amadeus_filter_back(int n_batch, int n_blocks, int block_size, int n_taps, const float *sound,
@@ -92,6 +100,5 @@ int amadeus_filter_back(int n_batch, int n_blocks, int block_size, int n_taps, c
     filter_t f = {.n_batch = n_batch, .n_blocks = n_blocks, .block_size = block_size, .n_taps = n_taps,
                   .n_ringing = n_blocks * block_size + n_taps - 1, .sound = sound, .upstream = upstream,
                   .to_taps = to_taps};
-    team_run(n_batch < n_threads ? n_batch : n_threads, taps_share, &f);
-    return 0;
+    return run(&f, taps_share, n_threads);
 }

@@ -8,11 +8,22 @@
 #ifndef AMADEUS_FOURIER_H
 #define AMADEUS_FOURIER_H
 
+#include <math.h>
+#include <stddef.h>
+
 #include "vector.h"
 
 typedef struct {
     vf re, im;
 } vc;
+
+/* Cosines and sines of 2 pi k / size, [size][2]. */
+static inline void make_roots(float *roots, int size) {
+    for (int k = 0; k < size; k++) {
+        double angle = 2 * M_PI * k / size;
+        roots[2 * k] = (float)cos(angle), roots[2 * k + 1] = (float)sin(angle);
+    }
+}
 
 /* A step of Stockham's transform with radix 4: from n_done finished points to four times as many. Root k of `size` is
  * root k * stride of the table. */
@@ -78,10 +89,19 @@ typedef struct {
     const float *cosine, *sine; /* of 2 pi row column / size, [n_rows, n_columns] */
 } wide_t;
 
-INLINE int count_columns(int size) {
-    int n = LANES;
-    while (4 * n * n <= size) n *= 2;
-    return n;
+/* Floats of the tables of a transform. */
+#define WIDE_TABLE(size) (4 * (size_t)(size))
+
+static inline wide_t make_wide(float *tables, int size) {
+    float *cosine = tables + 2 * size, *sine = cosine + size;
+    int n_columns = LANES;
+    while (4 * n_columns * n_columns <= size) n_columns *= 2;
+    make_roots(tables, size);
+    for (int i = 0; i < size; i++) {
+        int k = i / n_columns * (i % n_columns);
+        cosine[i] = tables[2 * k], sine[i] = tables[2 * k + 1];
+    }
+    return (wide_t){size, size / n_columns, n_columns, tables, cosine, sine};
 }
 
 /* LANES columns of a table, from its row-wise one to LANES neighbours each. */
@@ -112,7 +132,10 @@ INLINE void transform_wide(float *re, float *im, vc *spare, const wide_t *w, con
     for (int k = 0; k < n_rows; k += LANES) {
         for (int c = 0; c < n_across; c++) fetch_across(one + c * LANES, spare + k * n_across + c, n_across);
         const vc *done = transform_lanes(one, other, n_columns, w->roots, n_rows, sign);
-        for (int j = 0; j < n_columns; j++) store(re + k + n_rows * j, done[j].re), store(im + k + n_rows * j, done[j].im);
+        for (int j = 0; j < n_columns; j++) {
+            store(re + k + n_rows * j, done[j].re);
+            store(im + k + n_rows * j, done[j].im);
+        }
     }
 }
 

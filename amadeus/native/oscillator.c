@@ -1,7 +1,7 @@
 /* A bank of harmonic oscillators, and back.
  *
- * The equations are those of amadeus/dsp/harmonic.py. Samples lie side by side in a vector. Harmonics are taken in groups
- * around a middle one, for with the sines of j x at hand those of (k + j) x and (k - j) x are had for nothing:
+ * The equations are those of amadeus/dsp/harmonic.py. Samples lie side by side in a vector. Harmonics are taken in
+ * groups around a middle one, for with the sines of j x at hand those of (k + j) x and (k - j) x are had for nothing:
  *
  *     a sin (k + j) x + b sin (k - j) x = sin k x (a + b) cos j x + cos k x (a - b) sin j x
  *
@@ -217,7 +217,8 @@ static void hear_share(void *task, team_t *team, int number) {
             unfold(levels + g * SPAN, &ears[g].level);
             unfold(climbs + g * SPAN, &ears[g].climb);
         }
-        float *to_starts = bank->to_starts + (long)block * n_harmonics, *to_ends = bank->to_ends + (long)block * n_harmonics;
+        float *to_starts = bank->to_starts + (long)block * n_harmonics;
+        float *to_ends = bank->to_ends + (long)block * n_harmonics;
         for (int k = 0; k < n_harmonics; k += LANES) {
             vf climb = totals(climbs + k), level = totals(levels + k) - climb;
             int left = n_harmonics - k;

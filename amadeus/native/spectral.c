@@ -1,7 +1,7 @@
 /* The multi-scale spectral loss and its slope, scale by scale.
  *
- * The equations are those of amadeus/dsp/spectral_loss.py. Long frames are compared one after the other, short ones many
- * at once.
+ * The equations are those of amadeus/dsp/spectral_loss.py. Long frames are compared one after the other, short ones
+ * many at once.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -38,38 +38,28 @@ static void compare_share(void *task, team_t *team, int number) {
         for (int i = 0; i < loss->n_scales; i++) {
             const scale_t *s = loss->scales + i;
             float *slopes = s->slopes ? s->slopes + (long)row * n_samples : 0;
-            double (*compare)(const scale_t *, void *, int, float *) = is_wide(s) ? amadeus_compare_wide : amadeus_compare_narrow;
-            s->distances[row] += (double)s->share * compare(s, memory, row, slopes);
+            double distance = is_wide(s) ? amadeus_compare_wide(s, memory, row, slopes)
+                                         : amadeus_compare_narrow(s, memory, row, slopes);
+            s->distances[row] += (double)s->share * distance;
         }
     }
     free(memory);
 }
 
-/* Tables of one scale: roots [size][2], window [size], and for a wide one cosine and sine [size] each. */
-#define TABLE_SIZE(size) (5 * (size_t)(size))
+/* Tables of one scale: those of its transform, and the window. */
+#define TABLE_SIZE(size) (WIDE_TABLE(size) + (size_t)(size))
 
 static void make_tables(scale_t *s, float *roots) {
     const int size = s->size;
-    float *window = roots + 2 * size, *cosine = window + size, *sine = cosine + size;
-    for (int k = 0; k < size; k++) {
-        double angle = 2 * M_PI * k / size;
-        roots[2 * k] = (float)cos(angle), roots[2 * k + 1] = (float)sin(angle);
-        window[k] = (float)(0.5 - 0.5 * cos(angle));
-    }
+    float *window = roots + WIDE_TABLE(size);
+    if (size >= WIDE_FROM && size >= MIN_WIDE && size <= MAX_WIDE) s->wide = make_wide(roots, size);
+    else make_roots(roots, size);
+    for (int k = 0; k < size; k++) window[k] = 0.5f - 0.5f * roots[2 * k];
     s->roots = roots, s->window = window;
-    if (size < WIDE_FROM || size < MIN_WIDE || size > MAX_WIDE) return;
-    const int n_columns = count_columns(size), n_rows = size / n_columns;
-    for (int row = 0; row < n_rows; row++) {
-        for (int column = 0; column < n_columns; column++) {
-            int at = row * n_columns + column, k = row * column;
-            cosine[at] = roots[2 * k], sine[at] = roots[2 * k + 1];
-        }
-    }
-    s->wide = (wide_t){.size = size, .n_rows = n_rows, .n_columns = n_columns, .roots = roots, .cosine = cosine, .sine = sine};
 }
 
-/* target, audio, slopes [n_batch, n_samples]; sizes are powers of two from 64 on; distances [n_batch] and slopes are zeros when
- * they come in, and slopes may be null. Returns 0, or 1 where memory is short. */
+/* target, audio, slopes [n_batch, n_samples]; sizes are powers of two from 64 on; distances [n_batch] and slopes are
+ * zeros when they come in, and slopes may be null. Returns 0, or 1 where memory is short. */
 int amadeus_spectral_distances(int n_batch, int n_samples, const float *target, const float *audio,
                                const int *sizes, int n_sizes, float mag_weight, float logmag_weight, float floor,
                                double *distances, float *slopes, int n_threads) {

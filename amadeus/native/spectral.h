@@ -20,8 +20,8 @@ typedef struct {
     wide_t wide;
 } scale_t;
 
-/* Rounding lets the target and the audio of one transform leak into each other. Each is divided by the sum of its absolute
- * samples, and so the leak is as far below a soft one as below a loud one. */
+/* Rounding lets the target and the audio of one transform leak into each other. Each is divided by the sum of its
+ * absolute samples, and so the leak is as far below a soft one as below a loud one. */
 INLINE vf inverse_of_sum(vf sum) { return 1.0f / choose(sum == 0.0f, fill(1.0f), sum); }
 
 typedef struct {

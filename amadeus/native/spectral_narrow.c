@@ -76,7 +76,7 @@ INLINE void join(vc *to, const vc *a, const vc *b, int size) {
     }
 }
 
-/* Adds 2 * LANES windowed frames from `first` on to where they came from; what they add beyond the end is zero or unheard. */
+/* Adds 2 * LANES windowed frames from `first` on to where they came from; what they add beyond the end is unheard. */
 INLINE void lay(float *slopes, const vc *frames, const scale_t *s, int first) {
     for (int part = 0; part < 2; part++) {
         for (int j = 0; j < s->hop; j++) {

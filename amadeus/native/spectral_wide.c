@@ -67,12 +67,14 @@ INLINE vf compare_frame(const scale_t *s, desk_t *desk, int row, int frame, floa
 /* Two sets of pulls as one spectrum whose transform is real for the one and imaginary for the other. */
 INLINE void join(const desk_t *desk, int size) {
     const int half = size / 2;
-    const float *a_re = desk->pulls_re, *a_im = desk->pulls_im, *b_re = a_re + half + LANES, *b_im = a_im + half + LANES;
+    const float *a_re = desk->pulls_re, *b_re = a_re + half + LANES;
+    const float *a_im = desk->pulls_im, *b_im = a_im + half + LANES;
     for (int k = 0; k < half; k += LANES) {
         const int mirror = size - k - (LANES - 1);
         vc a = {load(a_re + k), load(a_im + k)}, b = {load(b_re + k), load(b_im + k)};
         store(desk->re + k, 0.5f * (a.re - b.im)), store(desk->im + k, 0.5f * (a.im + b.re));
-        store(desk->re + mirror, reverse(0.5f * (a.re + b.im))), store(desk->im + mirror, reverse(0.5f * (b.re - a.im)));
+        store(desk->re + mirror, reverse(0.5f * (a.re + b.im)));
+        store(desk->im + mirror, reverse(0.5f * (b.re - a.im)));
     }
     desk->re[0] = a_re[0], desk->im[0] = b_re[0];
     desk->re[half] = a_re[half], desk->im[half] = b_re[half];

@@ -89,7 +89,9 @@ def test_harmonics_stop_where_those_of_tensorflow_stop(rng):
     assert ours.phase.numpy() == theirs.phase.numpy()
 
 
-@pytest.mark.parametrize(("hop", "n_bands"), [(160, 65), (30, 9), (441, 177), (8, 33)])
+@pytest.mark.parametrize(
+    ("hop", "n_bands"), [(160, 65), (30, 9), (441, 177), (8, 33), (480, 193)]
+)
 def test_filtered_noise_is_that_of_tensorflow(hop, n_bands, rng):
     spec = AudioSpec(sample_rate=hop * 100, frame_rate=100)
     white = tf.constant(rng.uniform(-1, 1, (3, 6 * hop)), tf.float32)
@@ -117,7 +119,9 @@ def sounds(rng):
 
 
 @pytest.mark.parametrize("floor", [0.0, 1e-4])
-@pytest.mark.parametrize("sizes", [spectral_loss.FFT_SIZES, (64,), (4096, 128)])
+@pytest.mark.parametrize(
+    "sizes", [spectral_loss.FFT_SIZES, (64,), (4096, 128), (8192, 512)]
+)
 def test_spectral_distances_are_those_of_tensorflow(sizes, floor, rng):
     target, audio = sounds(rng)
     target = tf.constant(target, tf.float32)
