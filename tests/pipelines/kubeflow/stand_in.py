@@ -176,6 +176,9 @@ class StandIn:
     def pipeline_service_list_pipelines(self, query):
         return _page("pipelines", self._mine(self.pipelines, query), query)
 
+    def pipeline_service_get_pipeline_version(self, query, pipeline_id, version_id):
+        return self._find(self.versions, version_id)
+
     def pipeline_service_create_pipeline(self, query, body):
         self._refuse_second(self.pipelines, body)
         return self._keep(self.pipelines, "pipeline_id", body)
