@@ -227,6 +227,15 @@ class Bus:
         sound, self._ready = self._ready[:n_samples], self._ready[n_samples:]
         return sound
 
+    def sing_ahead(self, n_samples: int) -> Generator[Wish, Answer, None]:
+        """Lets streams that sound sing what the next samples take of them, so that `play` has less to do then.
+
+        What is sung is told already: a bend or a release that comes now is heard a frame later.
+        """
+        if self._streams:
+            n_missing = max(0, n_samples - len(self._ready))
+            yield from self._sing(self._n_taken + self._resampler.needed(n_missing))
+
     def _skip(self, n_samples: int) -> None:
         """Lets silence go by without making it: everything inside is zeros."""
         n_missing = n_samples - len(self._ready)

@@ -68,6 +68,11 @@ class Ensemble(Generic[PartT]):
             self.on_leave(bus.singer)
         return sound
 
+    def sing_ahead(self, n_samples: int) -> Generator[Wish, Answer, None]:
+        """Sings what the next samples will need; see `Bus.sing_ahead`."""
+        for bus in self.buses:
+            yield from bus.sing_ahead(n_samples)
+
     def close(self) -> None:
         """Lets everybody go."""
         for bus in self.buses:

@@ -212,6 +212,17 @@ class Performance:
             self._n_tail -= n_samples
         return self._finish(np.concatenate(parts))
 
+    def sing_ahead(self, n_samples: int) -> Generator[Wish, Answer, None]:
+        """Lets notes that sound sing what the next samples will need, as far as no event is known to lie before.
+
+        For whoever has time left before the samples are due. See `Bus.sing_ahead`; lines wait for their frames.
+        """
+        if isinstance(self._player, MidiPlayer):
+            if self._events:
+                n_samples = min(n_samples, self._events[0][0] - self.sample)
+            if n_samples > 0:
+                yield from self._player.ensemble.sing_ahead(n_samples)
+
     def close(self) -> None:
         """Lets all singers go."""
         self._player.ensemble.close()

@@ -2,7 +2,8 @@
 
 Performances whose next blocks are due make them side by side: notes of all are asked together, and frames for the same
 voice go into one batch, whoever asked for them. Those whose clock is the studio's come first; those whose clock is the
-client's, such as files, get the time that is left, in slices.
+client's, such as files, get the time that is left, in slices. Small blocks have no time to spare: what notes that sound
+will sing in the next one is sung as soon as the one before has gone out.
 
 One thread, because the work is one stream of small steps: threads would wait for each other's Python more than they
 would gain. What a client sends is put into its seat's inbox by the event loop; what it gets is handed back to the loop
@@ -37,13 +38,14 @@ MAX_UNREAD_S = 4.0  # of sound that a client has not taken
 # A performance that is later than so many blocks begins its clock anew: one gap is better than being late for long.
 RESTART_BLOCKS = 4
 LOOK_AROUND_S = 1.0  # between looks for new generations
+AHEAD_S = 0.010  # blocks up to this length are sung ahead
 
 _SWITCH_INTERVAL_S = 0.0005  # of Python's threads: 5 ms by default, as long as a block
 _Kind = perform_pb2.PerformanceNotice
 
 _log = logging.getLogger(__name__)
 
-Making = Generator[Wish, Answer, np.ndarray]
+Making = Generator[Wish, Answer, np.ndarray | None]
 
 
 class Seat:
@@ -72,6 +74,7 @@ class Seat:
         self.block_s = self.block_size / self.rate
         self.due_s = 0.0  # when the next block is, by the monotonic clock
         self.is_leaving = False
+        self.is_ahead = False  # whether the next block has been sung already
         self._inbox: deque[perform_pb2.PerformRequest | None] = deque()
         self._n_made = self._n_read = 0
         self._is_over = False
@@ -107,6 +110,12 @@ class Seat:
     def is_patient(self) -> bool:
         """Whether nobody listens while it is made."""
         return not self.is_paced and self.block_size >= PATIENT_BLOCK
+
+    @property
+    def may_sing_ahead(self) -> bool:
+        """Whether the next block is small, and not sung yet."""
+        is_small = self.is_paced and self.block_s <= AHEAD_S
+        return is_small and not (self.is_ahead or self._is_over)
 
     def n_to_make(self, n_slice: int) -> int:
         """Samples to make in this round, at most about `n_slice`, by what the client has sent and taken."""
@@ -182,6 +191,7 @@ class Conductor:
         *,
         newer: Callable[[Seat], Singer | None],
         release: Callable[[Singer], None],
+        hand_out: Callable[[], None],
         metrics: Metrics | None = None,
     ) -> None:
         """Prepares it.
@@ -190,9 +200,12 @@ class Conductor:
           newer: Finds who is to take over from the singer of a seat that follows a deu; None: nobody new. Called from
             a thread of its own, for a voice may take seconds to load.
           release: Told of a singer found by `newer` who came too late.
+          hand_out: Told after each round that what was delivered may be handed out. To wake the event loop for each
+            performance would cost more than to make its sound: the loop asks for Python's lock at once.
           metrics: Where blocks are counted.
         """
         self._newer, self._release, self._metrics = newer, release, metrics
+        self._hand_out = hand_out
         self._seats: list[Seat] = []
         self._successors: dict[Seat, Singer] = {}
         self._changed = threading.Condition()
@@ -243,7 +256,9 @@ class Conductor:
                 self._has_news = False
                 seats = list(self._seats)
             self._sweep(seats)
-            if not self._play_round(seats):
+            has_played = self._play_round(seats)
+            self._hand_out()
+            if not has_played:
                 self._rest(seats)
         for seat in self._seats:
             seat.performance.close()
@@ -256,6 +271,10 @@ class Conductor:
         paced = [s for s in seats if s.is_paced and not s.is_over and s.due_s <= now_s]
         if paced:
             self._make([(seat, seat.block_size) for seat in paced])
+            return True
+        ahead = [seat for seat in seats if seat.may_sing_ahead]
+        if ahead:
+            self._sing_ahead(ahead)
             return True
         n_slice = _slice(seats)
         free = [
@@ -281,7 +300,7 @@ class Conductor:
         for seat, sound in perform_together(
             [(seat, seat.performance.make(n_samples)) for seat, n_samples in work]
         ):
-            if isinstance(sound, Exception):
+            if not isinstance(sound, np.ndarray):
                 seat.deliver(seat.finish(sound))
                 continue
             if seat.is_paced:
@@ -292,7 +311,17 @@ class Conductor:
         if self._metrics is not None:
             self._metrics.block_s.observe(time.perf_counter() - began_s)
 
+    def _sing_ahead(self, seats: Sequence[Seat]) -> None:
+        for seat in seats:
+            seat.is_ahead = True
+        for seat, end in perform_together(
+            [(seat, seat.performance.sing_ahead(seat.block_size)) for seat in seats]
+        ):
+            if isinstance(end, Exception):
+                seat.deliver(seat.finish(end))
+
     def _keep_time(self, seat: Seat) -> None:
+        seat.is_ahead = False
         late_s = time.monotonic() - seat.due_s - seat.block_s
         seat.due_s += seat.block_s
         if late_s <= 0:
@@ -363,13 +392,13 @@ def _slice(seats: Sequence[Seat]) -> int:
 
 def perform_together(
     work: Sequence[tuple[Seat, Making]],
-) -> list[tuple[Seat, np.ndarray | Exception]]:
+) -> list[tuple[Seat, np.ndarray | Exception | None]]:
     """Lets several performances make sound side by side: what they ask of the same, for as many frames, is asked once.
 
     Returns:
-      What each has made, or why it could not: nobody's fault is another's silence.
+      What each has made, None if it only sang, or why it could not: nobody's fault is another's silence.
     """
-    done: list[tuple[Seat, np.ndarray | Exception]] = []
+    done: list[tuple[Seat, np.ndarray | Exception | None]] = []
     waiting: list[_Waiting] = []
 
     def advance(seat: Seat, making: Making, answer: Answer | None) -> None:

@@ -6,6 +6,7 @@ of answers.
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -57,8 +58,12 @@ class Performances:
         """
         self._voices, self._limits = voices, limits or PerformLimits()
         self._metrics = metrics
+        self._post = _Post()
         self._conductor = Conductor(
-            newer=self._find_successor, release=_release, metrics=metrics
+            newer=self._find_successor,
+            release=_release,
+            hand_out=self._post.send,
+            metrics=metrics,
         )
         self._bank = NoteBank()  # of the conductor's thread
         self._seats: set[Seat] = set()
@@ -186,11 +191,10 @@ class Performances:
     ) -> Seat:
         full = configuration.complete(asked, voice_rate=singer.spec.sample_rate)
         performance = Performance(full, singer, bank=self._bank, on_leave=_release)
-        loop = asyncio.get_running_loop()
+        self._post.loop = asyncio.get_running_loop()
 
         def deliver(messages: list[Any]) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop may have gone
-                loop.call_soon_threadsafe(answers.put_nowait, messages)
+            self._post.lay_down(answers, messages)
 
         generation = asked.personality.generation
         is_open = asked.personality.WhichOneof("reference") == "generation"
@@ -244,6 +248,29 @@ class Performances:
             return None
         reference = _reference(seat.follows, current)
         return self._voices.acquire(reference)
+
+
+class _Post:
+    """Carries what the conductor's thread has made to the event loop, all of a round at once."""
+
+    def __init__(self) -> None:
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._letters: deque[tuple[asyncio.Queue[list[Any]], list[Any]]] = deque()
+
+    def lay_down(self, answers: asyncio.Queue[list[Any]], messages: list[Any]) -> None:
+        """Takes messages for a performance."""
+        self._letters.append((answers, messages))
+
+    def send(self) -> None:
+        """Lets the loop have what was laid down."""
+        if self._letters and self.loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop may have gone
+                self.loop.call_soon_threadsafe(self._hand_out)
+
+    def _hand_out(self) -> None:
+        while self._letters:
+            answers, messages = self._letters.popleft()
+            answers.put_nowait(messages)
 
 
 def _introduce(performance: Performance) -> perform_pb2.PerformanceStarted:
