@@ -4,6 +4,7 @@ import pytest
 
 from amadeus.stores import open_store
 from amadeus.stores.retrying import Patience
+from tests.personality.conftest import bundle_bytes, voice_path  # noqa: F401
 from tests.stores import emulators
 
 SCHEMES = ("file", "gs", "s3")
