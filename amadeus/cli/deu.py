@@ -1,12 +1,15 @@
 """`amadeus deu`: create, list, show, export, import, push, pull, check out, prune and remove deus."""
 
 import sys
+from typing import Any
 
 import click
 
 from amadeus.cli.export import export
 from amadeus.cli.import_bundle import import_
+from amadeus.cli.rooms import load
 from amadeus.cli.stores import pull, push, stored
+from amadeus.cli.studio_options import read_address, studio_options
 from amadeus.errors import HomeError
 from amadeus.home import Home
 
@@ -65,12 +68,18 @@ deu.add_command(stored)
 
 @deu.command()
 @click.argument("generation", metavar="DEU@N")
+@studio_options
 @click.pass_obj
-def checkout(home: Home, generation: str) -> None:
+def checkout(home: Home, generation: str, **studio: Any) -> None:
     """Play generation N of a deu again; the next practice grows from it.
 
-    Nothing is copied and nothing is lost: a checkout of a later generation goes back.
+    Nothing is copied and nothing is lost: a checkout of a later generation goes back. With --studio it is the deu of a
+    studio.
     """
+    address = read_address(**studio)
+    if address is not None:
+        load("serving.cli.lineage").check_out(address, generation)
+        return
     from amadeus.lineage.naming import find_named
 
     one, number = find_named(home, generation)
@@ -96,21 +105,31 @@ def checkout(home: Home, generation: str) -> None:
     is_flag=True,
     help="Let generations go that the one that plays did not grow from.",
 )
+@studio_options
 @click.pass_obj
 def prune(
-    home: Home, name: str, dry_run: bool, keep: int | None, branches: bool
+    home: Home,
+    name: str,
+    dry_run: bool,
+    keep: int | None,
+    branches: bool,
+    **studio: Any,
 ) -> None:
     """Free what no living generation of a deu needs, and say why the rest stays.
 
     Without a rule all generations stay, and what their practices left for them. With both rules only those go
-    that both let go. The one that plays stays always, and the lineage of all.
+    that both let go. The one that plays stays always, and the lineage of all. With --studio it is the deu of a studio.
     """
     from amadeus.lineage import prune as pruning
 
-    one = home.deu(name)
     rule = pruning.Rule(keep=keep, branches=branches)
+    address = read_address(**studio)
+    if address is not None:
+        load("serving.cli.lineage").prune(address, name, rule, dry_run=dry_run)
+        return
+    one = home.deu(name)
     made = (pruning.plan if dry_run else pruning.prune)(home, one, rule)
-    print(pruning.render_plan(one, made, is_done=not dry_run))
+    print(pruning.render_plan(one.name, made, is_done=not dry_run))
 
 
 @deu.command()

@@ -133,10 +133,10 @@ def prune(home: Home, deu: Deu, rule: Rule) -> Plan:
     return made
 
 
-def render_plan(deu: Deu, made: Plan, *, is_done: bool) -> str:
+def render_plan(deu_name: str, made: Plan, *, is_done: bool) -> str:
     """Words what goes, what stays and why."""
     verb = "freed" if is_done else "would free"
-    lines = [f"{deu.name}: prune {verb} {_say_size(made.n_bytes)}"]
+    lines = [f"{deu_name}: prune {verb} {_say_size(made.n_bytes)}"]
     for title, items in (("goes", made.goes), ("stays", made.stays)):
         if items:
             lines.append(title)
