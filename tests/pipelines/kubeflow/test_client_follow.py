@@ -66,11 +66,11 @@ def _short(event):
     return f"step {told.step}" if kind == "training_progress" else told.text
 
 
-def log_of(*events):
+def log_of(*events, **more):
     """What a container writes that tells of events."""
     stream = io.StringIO("a line for people\n")
     journal = LogJournal(stream)
-    for event in events:
+    for event in (*events, *([more] if more else [])):
         journal.write(**event)
     return stream.getvalue()
 

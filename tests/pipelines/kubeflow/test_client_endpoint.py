@@ -1,0 +1,115 @@
+"""Where Kubeflow Pipelines are and how to get in."""
+
+from pathlib import Path
+
+import pytest
+
+from amadeus.errors import ClusterError, ConfigError
+from pipelines.kubeflow.client import Cluster
+from pipelines.kubeflow.client_endpoint import Endpoint, find_endpoint
+from pipelines.kubeflow.client_messages import Submission
+from tests.pipelines.kubeflow.small_package import small_package
+from tests.pipelines.kubeflow.stand_in import StandIn
+from tests.serving.studio.certificates import Authority
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("http://localhost:8888", "http://localhost:8888"),
+        ("https://kf.example.com/pipeline/", "https://kf.example.com/pipeline"),
+        (
+            "https://kf.example.com/_/pipeline/?ns=ama#/runs",
+            "https://kf.example.com/pipeline",
+        ),
+        (
+            "https://kf.example.com/pipeline/#/runs/details/1",
+            "https://kf.example.com/pipeline",
+        ),
+        ("http://localhost:8888/apis/v2beta1", "http://localhost:8888"),
+        (" http://localhost:8888/apis/ ", "http://localhost:8888"),
+    ],
+)
+def test_an_address_out_of_a_browser_is_one(given, url):
+    assert find_endpoint(given, environment={}).url == url
+
+
+@pytest.mark.parametrize(
+    "given", ["kubeflow", "localhost:8888", "ftp://x", "http://", "http:///x"]
+)
+def test_what_is_no_address_is_refused(given):
+    with pytest.raises(ConfigError, match="is no address"):
+        find_endpoint(given, environment={})
+
+
+def test_what_is_not_given_is_taken_from_the_environment(tmp_path):
+    ca, token = tmp_path / "ca.pem", tmp_path / "token"
+    ca.write_text("x")
+    token.write_text("abc\n")
+    environment = {
+        "AMADEUS_KFP_ENDPOINT": "http://a",
+        "AMADEUS_KFP_TOKEN_FILE": str(token),
+        "AMADEUS_KFP_CA": str(ca),
+        "KF_PIPELINES_UI_ENDPOINT": "https://pages/pipeline/",
+    }
+    endpoint = find_endpoint(environment=environment)
+    assert (endpoint.url, endpoint.ca_path) == ("http://a", ca)
+    assert endpoint.read_token() == "abc"
+    assert endpoint.run_link("1") == "https://pages/pipeline/#/runs/details/1"
+    given = find_endpoint(
+        "http://b", environment={**environment, "KF_PIPELINES_UI_ENDPOINT": ""}
+    )
+    assert given.run_link("1") == "http://b/#/runs/details/1"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "is empty"),
+        (b"a b", "holds spaces"),
+        (b"\xff", "it is no text"),
+        (None, "No such file"),
+    ],
+)
+def test_a_token_file_that_holds_none_is_refused_without_its_words(
+    tmp_path, content, sentence
+):
+    path = tmp_path / "token"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=sentence) as caught:
+        find_endpoint("http://a", token_path=path, environment={})
+    assert "a b" not in str(caught.value)
+
+
+def test_two_tokens_are_refused():
+    with pytest.raises(ConfigError, match="choose one"):
+        find_endpoint(
+            "http://a", token_path=Path("x"), environment={"AMADEUS_KFP_TOKEN": "y"}
+        )
+
+
+def test_a_token_is_never_printed():
+    assert "hunter2" not in repr(Endpoint(url="http://a", token="hunter2"))
+
+
+def test_a_token_is_shown_with_every_request():
+    with StandIn() as api:
+        api.token = "right"
+        run = Submission(name="run", pipeline=small_package().pipeline)
+        Cluster(Endpoint(url=api.url, token="right")).begin(run)
+        for wrong in ("", "wrong"):
+            with pytest.raises(ClusterError, match="do not let you in"):
+                Cluster(Endpoint(url=api.url, token=wrong)).begin(run)
+        assert len(api.runs) == 1
+
+
+def test_certificates_are_checked_against_the_authorities_that_were_named(tmp_path):
+    authority, other = (Authority(tmp_path, name) for name in ("ours", "another"))
+    with StandIn(tls=authority.issue("server")) as api:
+        trusting = Endpoint(url=api.url, ca_path=authority.ca.cert_path)
+        assert Cluster(trusting).runs("amadeus", 1) == []
+        for ca_path in (None, other.ca.cert_path):
+            doubting = Endpoint(url=api.url, ca_path=ca_path)
+            with pytest.raises(ClusterError, match="name its authorities with --ca"):
+                Cluster(doubting).runs("amadeus", 1)
