@@ -8,8 +8,8 @@ Artifacts
                           `generation` (int, from 1), `digest` and `parent_digest` (`sha256:` and 64 digits; empty: it
                           grew from nothing), `practice` (string), `mlmd_uuid` (string, as TF Serving exports it),
                           `metric_NAME` (double, lower is better), `imported` (int 1: made elsewhere; then `born_deu`,
-                          `born_generation`, `born_kind` and `born_ms` say who it was there, and a `generation` of 0 is
-                          an ancestor that was never held here). Its state is
+                          `born_generation`, `born_kind` and `born_ms` (double) say who it was there, and a
+                          `generation` of 0 is an ancestor that was never held here). Its state is
                           LIVE, or DELETED once its files are gone; the record stays.
   `Examples`              recordings; custom property `takes` is JSON: a list of {"name", "digest" (SHA-256 of the
                           file), "splits", "duration_s" (missing where it was not known)}.
@@ -25,6 +25,9 @@ Contexts
   `amadeus.Practice`      DEU/PRACTICE: a session, with its executions and what it made; custom properties name the
                           packages and the host it ran on (strings), by the last run of it.
   `pipeline_run`, `node`  of TFX.
+
+A store that was moved (`moving.py`) says when a thing was first recorded and last changed by the custom properties
+`moved_created_ms` and `moved_updated_ms` (double), and by `external_id` where it came from.
 
 A deu that was removed and made anew has the same name: what was recorded before `deu.json` says it was created belongs
 to the earlier one. A generation recorded twice counts as it was first.

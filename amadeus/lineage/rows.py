@@ -147,8 +147,13 @@ def _make_row(
         is_made=maker is not None,
         is_repaired="repaired" in values,
         is_imported=bool(values.get(IMPORTED_PROPERTY)),
-        birth={name: values[name] for name in _BIRTH if name in values},
+        birth={name: _whole(values[name]) for name in _BIRTH if name in values},
     )
+
+
+def _whole(value: Any) -> Any:
+    """Reads a number that is whole and too large for a whole number of MySQL."""
+    return int(value) if isinstance(value, float) else value
 
 
 def _count_elsewhere(row: Row, by_id: Mapping[int, Row]) -> int:

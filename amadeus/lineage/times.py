@@ -1,7 +1,8 @@
 """When something was recorded, also where the record was moved since.
 
 ML Metadata stamps what it is given with the moment at which it is given. So what is moved from one store to another
-carries the moments of the first along as custom properties, and whoever asks for a moment asks here.
+carries the moments of the first along as custom properties, and whoever asks for a moment asks here. They are doubles,
+for whole numbers end at 2**31 in MySQL.
 """
 
 from typing import Any
@@ -23,4 +24,4 @@ def updated_ms(node: Any) -> int:
 def _moved(node: Any, name: str) -> int:
     if name not in node.custom_properties:
         return 0
-    return int(node.custom_properties[name].int_value)
+    return int(node.custom_properties[name].double_value)

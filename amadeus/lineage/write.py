@@ -314,7 +314,8 @@ def _tell_birth(artifact: metadata_store_pb2.Artifact, entry: Entry) -> None:
     properties["born_deu"].string_value = entry.deu
     properties["born_generation"].int_value = entry.generation
     properties["born_kind"].string_value = entry.kind
-    properties["born_ms"].int_value = entry.created_ms
+    # MySQL's whole numbers end at 2**31
+    properties["born_ms"].double_value = entry.created_ms
 
 
 def _examples(

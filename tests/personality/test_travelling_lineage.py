@@ -13,6 +13,7 @@ from amadeus.personality import content, pedigree
 from amadeus.personality.bundle import write_bundle
 from amadeus.personality.holding import hold
 from amadeus.personality.pedigree import Entry, Take, read_pedigree, write_pedigree
+from tests.lineage import mariadb
 from tests.lineage.scribe import Tale
 
 TAKES = [("élégie № 1.wav", "a" * 64), ("b.wav", "b" * 64)]
@@ -51,6 +52,23 @@ def test_lineage_survives_export_and_import(abroad, home, tmp_path):
     assert all(record.is_imported for record in here)
     takes = [lineage.detailed(home, record).takes for record in here[1:]]
     assert [[(t.name, t.digest) for t in row] for row in takes] == [TAKES, TAKES[:1]]
+
+
+def test_lineage_arrives_on_mysql_too(abroad, home, tmp_path, monkeypatch):
+    """Moments have more digits than its whole numbers."""
+    if mariadb.missing():
+        pytest.skip(f"MariaDB is not here: {mariadb.missing()}")
+    bundle = pack(abroad, 3, tmp_path / "cello.deu")
+    (tmp_path / "mariadb").mkdir()
+    monkeypatch.setenv("AMADEUS_METADATA_PASSWORD", mariadb.PASSWORD)
+    with mariadb.running(tmp_path / "mariadb") as port:
+        url = f"mysql://{mariadb.USER}@127.0.0.1:{port}/amadeus"
+        monkeypatch.setenv("AMADEUS_METADATA", url)
+        hold(home, bundle)
+        here = lineage.ancestry_of(home, home.deu("cello"), 1)
+    monkeypatch.delenv("AMADEUS_METADATA")
+    there = lineage.ancestry_of(abroad, abroad.deu("cello"), 3)
+    assert [r.born_ms for r in here] == [r.created_ms for r in there]
 
 
 def test_ancestors_elsewhere_are_no_generations_here(abroad, home, tmp_path):
