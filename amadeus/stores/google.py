@@ -4,6 +4,7 @@ Its own tries are turned off where ours do: one patience, one place that says ho
 a session that the service keeps, and are no object before the last one.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -63,6 +64,8 @@ class GoogleStore(BucketStore):
         Raises:
           StoreError: There are none.
         """
+        # For traces that nobody asked for it would look the bucket up, which takes a request and a right of its own.
+        os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
         try:
             # No project: buckets have names of their own, and none is made here.
             client = storage.Client(project=None)

@@ -106,7 +106,9 @@ def list_voices(store: str | Store, deu: str | None = None) -> list[StoredVoice]
     return sorted(voices, key=lambda voice: (voice.deu, voice.generation, voice.key))
 
 
-def find_voice(store: str | Store, deu: str, generation: int | None = None) -> StoredVoice:
+def find_voice(
+    store: str | Store, deu: str, generation: int | None = None
+) -> StoredVoice:
     """Finds a generation in a store, by default the newest.
 
     Raises:
