@@ -16,11 +16,12 @@ _OF_THE_COMMAND = {"token_file", "log_level", "log_format"}
 
 def option_names():
     """Environment names of the studio's options."""
-    return {
-        param.envvar or f"{ENVIRONMENT_PREFIX}_{param.name.upper()}": param
-        for param in studio.params
-        if isinstance(param, click.Option)
-    }
+    names = set()
+    for param in studio.params:
+        if isinstance(param, click.Option):
+            told = param.envvar or f"{ENVIRONMENT_PREFIX}_{param.name.upper()}"
+            names |= {told} if isinstance(told, str) else set(told)
+    return names
 
 
 @functools.cache

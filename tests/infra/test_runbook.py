@@ -1,0 +1,167 @@
+"""What the runbook says exists: its commands, files, settings, metrics and alerts."""
+
+import re
+import shlex
+import subprocess
+
+import click
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from amadeus.cli.main import cli
+from serving.model_server import metrics as serving_metrics
+from serving.studio.metrics import Metrics
+from tests.infra import npm, settings
+from tests.infra.manifests import INFRA
+
+RUNBOOK = (INFRA / "RUNBOOK.md").read_text()
+PROSE = re.sub(r"```.*?```", "", RUNBOOK, flags=re.DOTALL)
+INLINE = re.findall(r"`([^`\n]+)`", PROSE)
+BLOCKS = [
+    line
+    for block in re.findall(r"```sh\n(.*?)```", RUNBOOK, re.DOTALL)
+    for line in block.splitlines()
+]
+COMMANDS = [
+    *BLOCKS,
+    *(c for c in INLINE if re.match(r"(amadeus|kubectl|docker|curl) .", c)),
+]
+ALERTS = yaml.safe_load((INFRA / "base" / "alerts.yml").read_text())
+RULES = [rule for group in ALERTS["groups"] for rule in group["rules"]]
+
+
+def _simple(line):
+    """The commands of a line, those in quotes for another shell left out."""
+    for part in re.split(r"\s\|\s", line):
+        words = shlex.split(re.sub(r"\s[<>]\s*\S+", "", part), comments=True)
+        while re.match(r"[A-Z_]+=", words[0]):
+            words = words[1:]
+        yield words
+
+
+def _programs(program):
+    found = []
+    for line in COMMANDS:
+        for words in _simple(line):
+            if words[0] == program:
+                found.append(words[1:])
+            if words[0] == "kubectl" and "--" in words:
+                inner = words[words.index("--") + 1 :]
+                if inner[0] == program:
+                    found.append(inner[1:])
+    return found
+
+
+@pytest.mark.parametrize("words", _programs("amadeus"), ids=" ".join)
+def test_every_command_of_ours_parses(words):
+    command, context = cli, click.Context(cli)
+    while isinstance(command, click.Group):
+        _, command, words = command.resolve_command(context, words)
+    command.make_context("runbook", list(words))
+
+
+@pytest.mark.parametrize("words", _programs("kubectl"), ids=" ".join)
+def test_every_option_of_kubectl_is_known_to_it(words):
+    if "--" in words:
+        words = words[: words.index("--")]
+    names = [w for w in words if not w.startswith("-")]
+    namespaced = words[:1] == ["--namespace"]
+    command = names[1:] if namespaced else names
+    depth = 2 if command[0] in ("rollout", "create") else 1
+    if command[:2] == ["create", "secret"]:
+        depth = 3
+    said = subprocess.run(
+        [npm.kubectl(), *command[:depth], "--help"], capture_output=True, text=True
+    )
+    assert said.returncode == 0, said.stderr
+    everywhere = {"--namespace"}
+    for word in words:
+        if word.startswith("-") and word not in ("-k",):
+            option = word.partition("=")[0]
+            assert option in everywhere or re.search(rf"{option}\b", said.stdout), (
+                f"{command[:depth]} knows no {option}"
+            )
+    if "-k" in words:
+        assert (settings.ROOT / words[words.index("-k") + 1]).is_dir()
+
+
+@pytest.mark.parametrize("words", _programs("docker"), ids=" ".join)
+def test_files_that_docker_is_given_are_there(words):
+    for option, value in zip(words, words[1:], strict=False):
+        if option == "-f":
+            assert (settings.ROOT / value).is_file()
+
+
+def test_commands_of_every_kind_are_looked_at():
+    assert len(_programs("kubectl")) > 25
+    assert len(_programs("amadeus")) >= 5
+    assert len(_programs("docker")) >= 4
+
+
+@pytest.mark.parametrize("path", sorted({w for w in INLINE if w.startswith("infra/")}))
+def test_every_file_is_there(path):
+    path = path.partition(" ")[0]
+    assert (settings.ROOT / path).exists() or path.startswith("infra/secrets/")
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"\bAMADEUS_\w+", RUNBOOK))))
+def test_every_setting_is_read_by_the_code(name):
+    assert name in settings.read_names()
+
+
+def _samples():
+    metrics = Metrics()
+    metrics.watch_sessions(lambda: {"QUEUED": 1})
+    metrics.calls.labels("m", "OK").inc()
+    metrics.calls_open.labels("m").inc()
+    metrics.call_s.labels("m").observe(1)
+    names = set()
+    for family in text_string_to_metric_families(metrics.text().decode()):
+        names |= {family.name, *(sample.name for sample in family.samples)}
+    return names | {serving_metrics.REQUEST_COUNT, serving_metrics.REQUEST_LATENCY}
+
+
+def _metrics_in(text):
+    return set(re.findall(r"(?::tensorflow:|\bamadeus_|\bprocess_)[a-z_:]+", text))
+
+
+def test_every_metric_of_the_runbook_and_of_the_alerts_exists():
+    named = {m for text in INLINE for m in _metrics_in(text)}
+    alarmed = {m for rule in RULES for m in _metrics_in(rule["expr"])}
+    assert len(named) > 8
+    assert len(alarmed) >= 5
+    assert (named | alarmed) <= _samples()
+
+
+def test_every_state_and_code_that_an_alert_asks_for_exists():
+    import grpc
+
+    from serving.studio.sessions import State
+
+    for rule in RULES:
+        for states in re.findall(r'state=~?"([A-Z|_]+)"', rule["expr"]):
+            assert set(states.split("|")) <= {state.name for state in State}
+        for code in re.findall(r'code="([A-Z_]+)"', rule["expr"]):
+            assert code in grpc.StatusCode.__members__
+
+
+def test_every_alert_is_explained_and_nothing_else_is():
+    alerts = [rule["alert"] for rule in RULES]
+    assert len(set(alerts)) == len(alerts)
+    _, _, section = RUNBOOK.partition("\n## Alerts\n")
+    assert re.findall(r"^### (\w+)$", section, re.MULTILINE) == alerts
+
+
+def test_what_was_asked_for_is_there():
+    headings = re.findall(r"^## (.+)$", RUNBOOK, re.MULTILINE)
+    assert headings == [
+        "Install",
+        "Upgrade",
+        "Back up",
+        "Restore",
+        "Rotate a token",
+        "Rotate certificates",
+        "Read the metrics",
+        "Alerts",
+    ]
