@@ -1,5 +1,6 @@
 """What the runbook says exists: its commands, files, settings, metrics and alerts."""
 
+import itertools
 import re
 import shlex
 import subprocess
@@ -88,7 +89,7 @@ def test_every_option_of_kubectl_is_known_to_it(words):
 
 @pytest.mark.parametrize("words", _programs("docker"), ids=" ".join)
 def test_files_that_docker_is_given_are_there(words):
-    for option, value in zip(words, words[1:], strict=False):
+    for option, value in itertools.pairwise(words):
         if option == "-f":
             assert (settings.ROOT / value).is_file()
 
