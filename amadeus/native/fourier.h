@@ -25,29 +25,48 @@ static inline void make_roots(float *roots, int size) {
     }
 }
 
+INLINE vc plus(vc a, vc b) { return (vc){a.re + b.re, a.im + b.im}; }
+INLINE vc minus(vc a, vc b) { return (vc){a.re - b.re, a.im - b.im}; }
+
+/* A quarter turn of a - b, forward or back. */
+INLINE vc turned_difference(vc a, vc b, const float sign) {
+    return sign > 0 ? (vc){b.im - a.im, a.re - b.re} : (vc){a.im - b.im, b.re - a.re};
+}
+
+INLINE vc turn_by(vc x, float cosine, float sine) {
+    return (vc){x.re * cosine - x.im * sine, x.re * sine + x.im * cosine};
+}
+
 /* A step of Stockham's transform with radix 4: from n_done finished points to four times as many. Root k of `size` is
  * root k * stride of the table. */
 INLINE void radix4(vc *to, const vc *from, int size, int n_done, const float *roots, int stride, const float sign) {
-    int quarter = size / 4, n_groups = quarter / n_done;
+    const int quarter = size / 4, n_groups = quarter / n_done;
     for (int g = 0; g < n_groups; g++) {
-        int step = g * n_done * stride;
+        const int step = g * n_done * stride;
         float c1 = roots[2 * step], s1 = sign * roots[2 * step + 1];
         float c2 = roots[4 * step], s2 = sign * roots[4 * step + 1];
         float c3 = c1 * c2 - s1 * s2, s3 = s1 * c2 + c1 * s2;
         for (int q = 0; q < n_done; q++) {
             const vc *x = from + q + n_done * g;
-            vc a = x[0], b = x[quarter], c = x[2 * quarter], d = x[3 * quarter];
-            vc ac = {a.re + c.re, a.im + c.im}, a_c = {a.re - c.re, a.im - c.im};
-            vc bd = {b.re + d.re, b.im + d.im};
-            vc turned = {-sign * (b.im - d.im), sign * (b.re - d.re)};
-            vc y1 = {a_c.re + turned.re, a_c.im + turned.im}, y3 = {a_c.re - turned.re, a_c.im - turned.im};
-            vc y2 = {ac.re - bd.re, ac.im - bd.im};
-            vc *y = to + q + n_done * 4 * g;
-            y[0] = (vc){ac.re + bd.re, ac.im + bd.im};
-            y[n_done] = (vc){y1.re * c1 - y1.im * s1, y1.re * s1 + y1.im * c1};
-            y[2 * n_done] = (vc){y2.re * c2 - y2.im * s2, y2.re * s2 + y2.im * c2};
-            y[3 * n_done] = (vc){y3.re * c3 - y3.im * s3, y3.re * s3 + y3.im * c3};
+            vc a = x[0], b = x[quarter], c = x[2 * quarter], d = x[3 * quarter], *y = to + q + n_done * 4 * g;
+            vc ac = plus(a, c), a_c = minus(a, c), bd = plus(b, d), turned = turned_difference(b, d, sign);
+            y[0] = plus(ac, bd);
+            y[n_done] = turn_by(plus(a_c, turned), c1, s1);
+            y[2 * n_done] = turn_by(minus(ac, bd), c2, s2);
+            y[3 * n_done] = turn_by(minus(a_c, turned), c3, s3);
         }
+    }
+}
+
+/* The last step, which turns nothing. */
+INLINE void radix4_last(vc *to, const vc *from, int size, const float sign) {
+    const int quarter = size / 4;
+    for (int q = 0; q < quarter; q++) {
+        const vc *x = from + q;
+        vc a = x[0], b = x[quarter], c = x[2 * quarter], d = x[3 * quarter], *y = to + q;
+        vc ac = plus(a, c), a_c = minus(a, c), bd = plus(b, d), turned = turned_difference(b, d, sign);
+        y[0] = plus(ac, bd), y[quarter] = plus(a_c, turned);
+        y[2 * quarter] = minus(ac, bd), y[3 * quarter] = minus(a_c, turned);
     }
 }
 
@@ -55,8 +74,7 @@ INLINE void radix2(vc *to, const vc *from, int size) {
     int half = size / 2;
     for (int q = 0; q < half; q++) {
         vc a = from[q], b = from[q + half];
-        to[q] = (vc){a.re + b.re, a.im + b.im};
-        to[q + half] = (vc){a.re - b.re, a.im - b.im};
+        to[q] = plus(a, b), to[q + half] = minus(a, b);
     }
 }
 
@@ -65,7 +83,10 @@ INLINE void radix2(vc *to, const vc *from, int size) {
 INLINE vc *transform_lanes(vc *data, vc *spare, int size, const float *roots, int stride, const float sign) {
     int n_done = 1;
     while (n_done < size) {
-        if (4 * n_done <= size) {
+        if (4 * n_done == size) {
+            radix4_last(spare, data, size, sign);
+            n_done *= 4;
+        } else if (4 * n_done < size) {
             radix4(spare, data, size, n_done, roots, stride, sign);
             n_done *= 4;
         } else {
