@@ -8,6 +8,7 @@ begun.
 """
 
 import json
+import re
 import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -41,6 +42,8 @@ from pipelines.kubeflow.client_transport import TIMEOUT_S, open_api
 
 NAMESPACE = "kubeflow"  # where an installation for one user keeps its pods
 LOG_BYTES = 4 * 2**20
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 T = TypeVar("T")
 
@@ -136,18 +139,19 @@ class Cluster:
           ConfigError: There is none.
           ClusterError: Nobody answers, or access is refused.
         """
+        run_id: str | None = run
+        if not _ID.fullmatch(run):
+            known = self.ask(lambda: list(self._named(run)))
+            run_id = known[-1].run_id if known else None
         try:
-            return self.run(run)
+            if run_id is not None:
+                return self.run(run_id)
         except ClusterError as error:
-            # Ids are UUIDs: what is none is refused in several ways.
-            if error.status not in (400, 404, 500):
+            if error.status != 404:
                 raise
-        named = self.ask(lambda: list(self._named(run)))
-        if not named:
-            raise ConfigError(
-                f"Kubeflow Pipelines at {self.endpoint.url} know no run {run!r}: see `amadeus pipeline runs`."
-            )
-        return self.run(named[-1].run_id)
+        raise ConfigError(
+            f"Kubeflow Pipelines at {self.endpoint.url} know no run {run!r}: see `amadeus pipeline runs`."
+        )
 
     def runs(self, experiment: str, limit: int) -> list[Run]:
         """Lists runs of an experiment, the newest first.

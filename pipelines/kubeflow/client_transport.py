@@ -8,6 +8,8 @@ again is for those to say who know what it does (`client_patience.py`).
 import email.utils
 import json
 import time
+import urllib.parse
+import urllib.request
 from typing import Any
 
 import urllib3
@@ -21,6 +23,7 @@ from pipelines.kubeflow.client_endpoint import (
 )
 
 TIMEOUT_S = (10.0, 60.0)  # to connect; between two bytes
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _QUOTED = 300  # characters of a server's own words
 _PASSING = {408, 429, 500, 502, 503, 504}
 _REDIRECTS = range(300, 400)
@@ -39,6 +42,7 @@ def open_api(
     """
     configuration = Configuration(host=endpoint.url)
     configuration.ssl_ca_cert = str(endpoint.ca_path) if endpoint.ca_path else None
+    configuration.proxy = _find_proxy(endpoint.url)
     configuration.retries = False  # nor are redirects followed
     api = ApiClient(configuration)
     api.rest_client = Transport(endpoint, configuration, timeout_s)
@@ -166,6 +170,14 @@ class Transport(rest.RESTClientObject):
         )
 
 
+def _find_proxy(url: str) -> str | None:
+    """Finds the proxy that the environment names for an address, as other programs do; None: straight there."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.hostname in _LOOPBACK or urllib.request.proxy_bypass(parts.netloc):
+        return None
+    return urllib.request.getproxies().get(parts.scheme)
+
+
 def _sentence(endpoint: Endpoint, status: int, said: str) -> str:
     url = endpoint.url
     if status == 401:
@@ -176,8 +188,8 @@ def _sentence(endpoint: Endpoint, status: int, said: str) -> str:
     if status == 403:
         place = f"namespace {endpoint.namespace}" if endpoint.namespace else "there"
         return (
-            f"Kubeflow Pipelines at {url} do not let you do this ({said}): ask for the rights {place}, or name another "
-            "namespace with --namespace."
+            f"Kubeflow Pipelines at {url} do not let you do this ({said}): ask for the rights {place}, name another "
+            "namespace with --namespace, or a token that has them."
         )
     if status == 404 and said.startswith("404"):
         return f"there are no Kubeflow Pipelines at {url} (404): check --endpoint, which often ends in /pipeline."

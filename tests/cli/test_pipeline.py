@@ -335,6 +335,16 @@ def test_ctrl_c_leaves_the_run_and_says_how_to_come_back(api, home, begin):
     assert api.runs[run_id]["state"] == "RUNNING"
 
 
+def test_a_quota_is_waited_for_and_said(run, api, package, takes):
+    quota = {"status": 429, "body": {"message": "quota"}, "times": 2}
+    api.faults = [Fault("status", method="POST", path="/runs$", **quota)]
+    status, said = run(*imitate(package, takes))
+    assert status == 0
+    assert said.count("are asked too much at the moment (quota)") == 2
+    assert "trying again in 1 s" in said
+    assert len(api.runs) == 1
+
+
 def test_runs_are_listed(run, api, begin):
     first, second = begin(), begin()
     api.runs[first]["state"] = "SUCCEEDED"

@@ -1,6 +1,8 @@
 """What is asked of Kubeflow Pipelines, over a real socket, of a server that holds it to the published API."""
 
 import dataclasses
+import re
+import uuid
 import warnings
 
 import pytest
@@ -109,9 +111,10 @@ def test_a_cancelled_run_is_over(api, cluster):
     assert cluster.run(run.run_id).is_over
 
 
-def test_an_unknown_run_is_said_to_be_unknown(api, cluster):
-    with pytest.raises(ConfigError, match="know no run 'nobody'"):
-        cluster.find("nobody")
+@pytest.mark.parametrize("run", ["nobody", "../healthz", str(uuid.UUID(int=1))])
+def test_an_unknown_run_is_said_to_be_unknown(api, cluster, run):
+    with pytest.raises(ConfigError, match=f"know no run '{re.escape(run)}'"):
+        cluster.find(run)
 
 
 def test_the_nodes_of_a_run_are_read_with_their_pods(api, cluster):

@@ -3,18 +3,22 @@
 import pytest
 
 from amadeus.personality.bundle import read_bundle
-from amadeus.stores import publish_voice
+from amadeus.stores import open_store, publish_voice
 from amadeus.v1 import practice_pb2
 from pipelines.kubeflow import names
 from pipelines.kubeflow.client_package import find_deu, read_package
 from tests.cli.terminal import amadeus
+from tests.e2e.sounds import write_takes
 from tests.personality.conftest import bundle_bytes, voice_path  # noqa: F401
 from tests.personality.forging import contents, forge, rewritten
+from tests.pipelines.kubeflow.small_package import small_package
 from tests.pipelines.kubeflow.stand_in import Scene, StandIn
 from tests.pipelines.kubeflow.test_client_follow import log_of, step
+from tests.stores import emulators
 
 pytestmark = pytest.mark.cluster
 
+BUCKET = "takes-of-a-cello"
 IMAGE = f"amadeus@sha256:{'0' * 64}"
 ROOT = "gs://bucket/amadeus"
 
@@ -141,3 +145,68 @@ def test_a_practice_is_followed_to_the_voice_that_plays_here(
     assert deu.generations() == [1] == [deu.current_generation()]
     listed = amadeus("lineage", "cello", home=home)
     assert listed.returncode == 0, listed.stderr
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory):
+    """An environment with a bucket in it."""
+    with emulators.google() as leading:
+        bare = emulators.bare_environment(tmp_path_factory.mktemp("nobody"))
+        emulators.make_bucket("gs", bare | leading, BUCKET)
+        yield bare | leading
+
+
+@pytest.fixture
+def begins(api, home, bucket, tmp_path, monkeypatch):
+    """Begins a practice of recordings, with a compiled package."""
+    for key, value in bucket.items():
+        monkeypatch.setenv(key, value)
+    path = tmp_path / "practice.yaml"
+    path.write_text(small_package().to_yaml())
+    command = (
+        "practice",
+        "imitate",
+        "cello",
+        "--runner",
+        "kubeflow",
+        "--package",
+        path,
+    )
+
+    def begin(*arguments):
+        return amadeus(*command, *arguments, home=home)
+
+    return begin
+
+
+def test_recordings_of_this_machine_go_to_the_bucket_first(api, begins, rng, tmp_path):
+    folder = write_takes(tmp_path / "takes", rng)
+    root = f"gs://{BUCKET}/root"
+    done = begins(folder, "--pipeline-root", root)
+    assert done.returncode == 0, done.stderr
+    assert "4 recordings go to" in done.stdout
+    (body,) = api.asked("run_service_create_run")
+    told = body["runtime_config"]["parameters"]
+    assert told[names.RECORDING_NAMES] == [f"take {number}.wav" for number in range(4)]
+    kept = {entry.key for entry in open_store(root).list()}
+    assert {uri.removeprefix(f"{root}/") for uri in told[names.RECORDINGS]} == kept
+    again = begins(folder, "--pipeline-root", root)
+    assert "sent" not in again.stdout
+    assert len(api.runs) == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("gs://there-is-no-such-bucket/cello", "there is no bucket"),
+        (f"gs://{BUCKET}/empty", f"gs://{BUCKET}/empty holds no recordings"),
+    ],
+)
+def test_a_bucket_that_is_missing_is_said_before_anything_is_begun(
+    api, begins, url, sentence
+):
+    done = begins(url)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert api.runs == {}

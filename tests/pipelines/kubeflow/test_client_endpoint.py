@@ -113,3 +113,18 @@ def test_certificates_are_checked_against_the_authorities_that_were_named(tmp_pa
             doubting = Endpoint(url=api.url, ca_path=ca_path)
             with pytest.raises(ClusterError, match="name its authorities with --ca"):
                 Cluster(doubting).runs("amadeus", 1)
+
+
+def test_a_proxy_that_the_environment_names_is_used_for_what_lies_beyond(monkeypatch):
+    for variable in ("no_proxy", "NO_PROXY", "http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    with StandIn() as api:
+        proxy = api.url.removesuffix("/pipeline")
+        monkeypatch.setenv("http_proxy", proxy)
+        Cluster(Endpoint(url="http://kubeflow.invalid/pipeline")).runs("amadeus", 1)
+        assert api.asked("experiment_service_list_experiments") == [None]
+        monkeypatch.setenv("http_proxy", "http://localhost:1")
+        Cluster(Endpoint(url=api.url)).runs("amadeus", 1)  # is at home
+        monkeypatch.setenv("no_proxy", "invalid")
+        with pytest.raises(ClusterError, match="no machine has this name"):
+            Cluster(Endpoint(url="http://kubeflow.invalid")).runs("amadeus", 1)
