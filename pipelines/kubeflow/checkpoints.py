@@ -9,18 +9,24 @@ import contextlib
 import hashlib
 import json
 import logging
+import math
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from amadeus.errors import StoreError
+from amadeus.errors import ConfigError, StoreError
 from amadeus.stores import open_store
 from amadeus.stores.folders import digest_file
 from amadeus.stores.store import Store
+from amadeus.voice import training
 
-INTERVAL_S = 5.0  # how often to look; what has not changed is not copied
-MAX_BYTES = 1 << 30
+INTERVAL_VARIABLE = "AMADEUS_CHECKPOINT_INTERVAL_S"
+"""Of the environment: seconds of learning that a kill may cost, 15 without it."""
+
+_LOOK_S = 5.0  # how often to look; what has not changed is not copied
+_MAX_BYTES = 1 << 30
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +42,7 @@ def lesson_folder(root: str, pipeline: str, parts: Mapping[str, Any]) -> str:
 def kept(folder: Path, url: str) -> Iterator[None]:
     """Keeps a folder's files in a store while something is done, and removes them there once it is done well."""
     store = open_store(url)
+    training.CHECKPOINT_INTERVAL_S = interval_s()
     _restore(store, folder)
     mirror = _Mirror(folder, store)
     stop = threading.Event()
@@ -52,6 +59,30 @@ def kept(folder: Path, url: str) -> Iterator[None]:
     _stop(watcher, stop)
     with contextlib.suppress(StoreError):  # it is only old
         store.remove_folder()
+
+
+def interval_s() -> float:
+    """Reads how often a lesson is to write its checkpoint.
+
+    Raises:
+      ConfigError: The environment says no number.
+    """
+    text = os.environ.get(INTERVAL_VARIABLE)
+    if not text:
+        return training.CHECKPOINT_INTERVAL_S
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise ConfigError(
+            f"{INTERVAL_VARIABLE}={text} is no time: write seconds, such as 15."
+        )
+    return seconds
+
+
+def _look_s() -> float:
+    return min(_LOOK_S, interval_s())
 
 
 class _Mirror:
@@ -103,12 +134,13 @@ def _restore(store: Store, folder: Path) -> None:
     for entry in list(store.list()):
         path = folder / entry.key
         path.parent.mkdir(parents=True, exist_ok=True)
-        store.download(entry.key, path, max_bytes=MAX_BYTES)
+        store.download(entry.key, path, max_bytes=_MAX_BYTES)
         _log.info("a checkpoint of an earlier attempt is taken up: %s.", entry.key)
 
 
 def _watch(mirror: _Mirror, stop: threading.Event) -> None:
-    while not stop.wait(INTERVAL_S):
+    look_s = _look_s()
+    while not stop.wait(look_s):
         mirror.copy()
 
 

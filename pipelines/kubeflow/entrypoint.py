@@ -27,7 +27,7 @@ from pipelines.kubeflow.telling import LogJournal
 
 if TYPE_CHECKING:
     from pipelines.kubeflow.lineage import Record
-    from pipelines.kubeflow.running import Work
+    from pipelines.kubeflow.places import Work
 
 EXIT_FAULT, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -37,6 +37,8 @@ PERSONALITIES_VARIABLE = "AMADEUS_PERSONALITIES"
 _CHATTY = {
     "absl": logging.ERROR,
     "apache_beam": logging.WARNING,
+    "botocore": logging.WARNING,
+    "matplotlib": logging.WARNING,
     "tensorflow": logging.ERROR,
 }
 
@@ -101,9 +103,9 @@ def _run(
         found = preparing.prepare(invocation, args.deu, personalities_url, scratch)
         contract.write_parameters(invocation, found)
         return
-    from pipelines.kubeflow import running
+    from pipelines.kubeflow import places, running
 
-    work = running.Work(
+    work = places.Work(
         component=args.component,
         deu=args.deu,
         task=invocation.task(args.pipeline),

@@ -322,6 +322,7 @@ class _Pod:
             recorded = spec_pb2.RuntimeArtifact(uri=artifact.uri)
             recorded.name = str(next(self.step.cluster._numbers))  # and no type
             recorded.metadata.CopyFrom(artifact.metadata)
+            recorded.metadata["store_session_info"] = '{"Provider": "minio"}'
             artifacts[key] = recorded
         return parameters, artifacts
 

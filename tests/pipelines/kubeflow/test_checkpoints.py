@@ -1,0 +1,90 @@
+"""Checkpoints that outlast the disk they were written on."""
+
+import threading
+import time
+
+import pytest
+
+from amadeus.errors import ConfigError
+from amadeus.stores import open_store
+from pipelines.kubeflow import checkpoints
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    from amadeus.voice import training
+
+    monkeypatch.setenv(checkpoints.INTERVAL_VARIABLE, "0.01")
+    monkeypatch.setattr(training, "CHECKPOINT_INTERVAL_S", 15.0)
+
+
+def write(folder, text):
+    path = folder / "lesson" / "training.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(".training.npz.1")
+    scratch.write_text(text)
+    scratch.replace(path)
+
+
+def keys(url):
+    return [entry.key for entry in open_store(url).list()]
+
+
+def read(url):
+    return open_store(url).read("lesson/training.npz", max_bytes=100).decode()
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def learn(folder, url):
+    with checkpoints.kept(folder, url):
+        write(folder, "step 100")
+        wait_for(lambda: keys(url) == ["lesson/training.npz"])
+        assert read(url) == "step 100"
+        write(folder, "step 200")
+        wait_for(lambda: read(url) == "step 200")
+        write(folder, "step 210")
+        raise KeyboardInterrupt
+
+
+def test_what_is_written_is_copied_while_the_lesson_goes_on(tmp_path):
+    url = str(tmp_path / "store")
+    with pytest.raises(KeyboardInterrupt):
+        learn(tmp_path / "pod-1", url)
+    assert read(url) == "step 210", "who is asked to stop leaves what is newest"
+    with checkpoints.kept(tmp_path / "pod-2", url):
+        taken_up = tmp_path / "pod-2" / "lesson" / "training.npz"
+        assert taken_up.read_text() == "step 210"
+    assert keys(url) == [], "a lesson that is over needs none"
+    assert not [t for t in threading.enumerate() if t.name == "checkpoints"]
+
+
+def test_a_store_that_is_gone_for_a_while_ends_no_lesson(tmp_path, caplog):
+    url, folder = tmp_path / "store", tmp_path / "pod"
+    with checkpoints.kept(folder, str(url)):
+        url.write_text("a file where a folder should be")
+        write(folder, "step 100")
+        wait_for(lambda: "was not kept" in caplog.text)
+        url.unlink()
+        wait_for(lambda: keys(str(url)) == ["lesson/training.npz"])
+
+
+def test_lessons_that_differ_are_kept_apart():
+    def folder(**parts):
+        return checkpoints.lesson_folder("gs://b/root/", "imitation-cello", parts)
+
+    assert folder(seed=1).startswith("gs://b/root/imitation-cello/checkpoints/")
+    assert folder(seed=1, digest="a") == folder(digest="a", seed=1)
+    assert len({folder(seed=1), folder(seed=2), folder(seed=1, digest="a")}) == 3
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", "inf"])
+def test_an_interval_that_is_none_is_refused(monkeypatch, text):
+    monkeypatch.setenv(checkpoints.INTERVAL_VARIABLE, text)
+    with pytest.raises(ConfigError, match="is no time"):
+        checkpoints.interval_s()
