@@ -120,14 +120,15 @@ class Cluster:
         Raises:
           ClusterError: Nobody answers, or access is refused.
         """
-        if run.deu or run.version is None:
+        version_id = run.version
+        if run.deu or version_id is None:
             return run.deu
         pipelines = kfp_server_api.PipelineServiceApi(self.api)
         version = self.ask(
             lambda: self._call(
                 pipelines.pipeline_service_get_pipeline_version,
-                pipeline_id=run.version.pipeline_id,
-                pipeline_version_id=run.version.version_id,
+                pipeline_id=version_id.pipeline_id,
+                pipeline_version_id=version_id.version_id,
             )
         )
         return find_deu(bare(version.pipeline_spec))
@@ -280,7 +281,7 @@ class Cluster:
         self, name: str, experiment_id: str | None = None
     ) -> Iterator[models.V2beta1Run]:
         """Lists the runs of a name, the oldest first."""
-        place = (
+        place: dict[str, Any] = (
             {"experiment_id": experiment_id} if experiment_id else self.in_namespace()
         )
         return self._list_runs(filter=named(name), sort_by="created_at asc", **place)

@@ -292,7 +292,7 @@ def _bring_home(
         brought = client_home.bring_home(home, store_url, deu, seen.practice)
     if brought is None:
         return [f"the run ended well, and {store_url} has no voice of {deu}: {link}"]
-    lines = []
+    lines: list[str] = []
     if brought.is_of_run or seen.evaluated is not None:
         seen.finished = practice_pb2.PracticeFinished(
             generation=brought.voice.generation,
