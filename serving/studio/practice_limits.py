@@ -5,6 +5,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from serving.studio.machines import LEASE_S
+
 _MIB = 1 << 20
 _QUOTA_PATH = Path("/sys/fs/cgroup/cpu.max")
 
@@ -58,6 +60,7 @@ class PracticeLimits:
       keep_s: A session that is over, and a recording that no session needs, are forgotten after this time.
       patience_s: Time for a worker to stop in good order before it is killed.
       close_s: The same, when the studio itself stops.
+      lease_s: Without a sign of life for so long, a worker or a studio on another machine is gone.
     """
 
     running: int = 1
@@ -80,3 +83,4 @@ class PracticeLimits:
     keep_s: float = 30 * 24 * 3600.0
     patience_s: float = 60.0
     close_s: float = 20.0
+    lease_s: float = LEASE_S

@@ -129,7 +129,7 @@ class RecordingStore:
         if self.holds(info):
             return
         with _opened(session.part_path(chunk.recording)) as part:
-            held = max(0, _size(session.part_path(chunk.recording)))
+            held = os.fstat(part.fileno()).st_size  # its own, not a cached one of NFS
             if self.holds(info):
                 return
             _check_place(chunk, info, held)

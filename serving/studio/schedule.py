@@ -76,7 +76,9 @@ class Schedule:
         self._mutex = threading.Lock()  # of what this object remembers
         self._is_closing = False
         self._cleaned_at = -float("inf")
-        self._presence = Presence(home.sessions_path / ".studios")
+        self._presence = Presence(
+            home.sessions_path / ".studios", lease_s=limits.lease_s
+        )
         self._studio = self._presence.name
         self._outcomes = Outcomes(home, self.store, limits)
 
@@ -89,6 +91,7 @@ class Schedule:
         with self._mutex, self.store.locked():
             if self._is_closing:
                 return
+            self._presence.beat()
             self._reap()
             for session in self.store.all():
                 if session.state.is_working:
@@ -135,10 +138,13 @@ class Schedule:
         self._presence.close()
 
     def _own(self) -> list[Session]:
+        """Lists the sessions whose workers this studio looks after; when it closes, others see to those elsewhere."""
         return [
             session
             for session in self.store.all()
-            if session.state.is_working and session.standing.studio == self._studio
+            if session.state.is_working
+            and session.standing.studio == self._studio
+            and not (self._is_closing and workers.is_elsewhere(session))
         ]
 
     def _is_left(self) -> bool:
@@ -153,7 +159,9 @@ class Schedule:
 
     def _look_after(self, session: Session) -> None:
         with workers.claimed(session) as claim:
-            is_gone = claim is not None
+            is_gone = claim is not None and not workers.may_live_elsewhere(
+                session, self._presence.leases
+            )
         if is_gone:
             self._outcomes.conclude(session)
             return

@@ -7,6 +7,12 @@
     sessions/<session>/journal.jsonl   what the coach said of the recordings
     sessions/<session>/claim           locked for as long as a process works on the session
     sessions/<session>/worker.json     which process that is
+    sessions/<session>/pulse, order    that it lives, and what a studio on another machine wants of it
+    sessions/.studios/<studio>         locked, and beaten in, for as long as a studio lives
+
+Studios on several machines share a home on a file system whose locks reach from one to the other, and are let go when a
+machine dies: NFS 4.1 or later (mounted with `lookupcache=positive,actimeo=1`, so that news are news), CephFS, Lustre. A
+bucket mounted as a folder has no locks, and does not do.
 
 How a session goes; what is over stays as it is:
 
@@ -21,6 +27,7 @@ import enum
 import fcntl
 import json
 import logging
+import os
 import re
 import secrets
 import shutil
@@ -253,12 +260,13 @@ class SessionStore:
     def _load(self, file: Path, parse: Callable[[dict[str, Any]], Any]) -> Any:
         """Reads a file of a session, and parses it only if it is another one than last time."""
         try:
-            status = file.stat()
-            mark = (status.st_mtime_ns, status.st_ino)
-            known = self._read.get(file)
-            if known is None or known[0] != mark:
-                known = mark, parse(json.loads(file.read_text()))
-                self._read[file] = known
+            with file.open() as opened:  # on NFS, to open is to look anew
+                status = os.fstat(opened.fileno())
+                mark = (status.st_mtime_ns, status.st_ino)
+                known = self._read.get(file)
+                if known is None or known[0] != mark:
+                    known = mark, parse(json.loads(opened.read()))
+                    self._read[file] = known
         except FileNotFoundError:
             self._read.pop(file, None)
             raise

@@ -3,20 +3,28 @@
 A worker inherits an open file on which its session's claim is locked. The kernel lets go of the lock when the worker
 is gone, however it went; so whoever shares the home can tell whether somebody works on a session, and no session is
 worked on twice. Its process id and starting time, in `worker.json`, say whom to signal.
+
+A studio on another machine cannot signal it, and may have to wait until a file server lets go of the lock; so each
+worker has a keeper beside it (`keeper.py`), which beats in `pulse`, takes orders from `order`, and ends a worker whose
+claim was given to another meanwhile.
 """
 
 import contextlib
 import fcntl
 import json
 import os
+import secrets
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from amadeus.home import write_atomically
+from serving.studio import keeper
+from serving.studio.machines import Leases, read_beat, this_machine
 from serving.studio.sessions import CLAIM_NAME, Session
 
 MARK_NAME = "worker.json"
@@ -51,7 +59,7 @@ def claimed(session: Session) -> Iterator[Claim | None]:
 
     A worker started meanwhile keeps the right after this ends.
     """
-    with (session.path / CLAIM_NAME).open("w") as file:
+    with (session.path / CLAIM_NAME).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -89,9 +97,20 @@ def start(
         for name, value in os.environ.items()
         if not name.startswith(_SECRETS_PREFIX)
     }
+    token = _begin(claim)
+    settings = {
+        "folder": str(claim.session.path),
+        "machine": this_machine(),
+        "token": token,
+        "nice": NICENESS,
+        "processors": sorted(_choose_processors(n_threads, n_others)),
+        "oom_score": OOM_SCORE,
+        "fds": [claim.file.fileno()],
+    }
+    kept = [sys.executable, "-I", "-S", keeper.__file__, json.dumps(settings), "--"]
     with log_path.open("ab") as log:
         process = subprocess.Popen(
-            command,
+            [*kept, *command],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -100,7 +119,6 @@ def start(
             process_group=0,
             pass_fds=(claim.file.fileno(),),
         )
-    _make_polite(process.pid, _choose_processors(n_threads, n_others))
     mark = _mark_of(process.pid)
     if mark is not None:
         write_atomically(claim.session.path / MARK_NAME, json.dumps(mark._asdict()))
@@ -109,11 +127,23 @@ def start(
 
 def find(session: Session) -> Mark | None:
     """Finds the worker of a session; None if it is gone, or on another machine."""
-    try:
-        mark = Mark(**json.loads((session.path / MARK_NAME).read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
-    return mark if _mark_of(mark.pid) == mark else None
+    mark = _read_mark(session)
+    return mark if mark is not None and _mark_of(mark.pid) == mark else None
+
+
+def is_elsewhere(session: Session) -> bool:
+    """Whether the worker of a session was started on another machine."""
+    mark = _read_mark(session)
+    return mark is not None and mark.machine != this_machine()
+
+
+def may_live_elsewhere(session: Session, leases: Leases) -> bool:
+    """Whether the worker of a session is on another machine, and beat there lately."""
+    if not is_elsewhere(session):
+        return False
+    pulse = session.path / keeper.PULSE_NAME
+    # a keeper takes a moment to its first beat
+    return leases.is_fresh(pulse if read_beat(pulse) else session.path / MARK_NAME)
 
 
 def started_s(session: Session) -> float:
@@ -130,6 +160,8 @@ def ask_to_stop(session: Session) -> None:
     if mark is not None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(mark.pid, signal.SIGINT)
+    elif is_elsewhere(session):
+        _order(session, "stop")
 
 
 def kill(session: Session) -> None:
@@ -137,6 +169,8 @@ def kill(session: Session) -> None:
     mark = find(session)
     if mark is not None:
         kill_group(mark.pid)
+    elif is_elsewhere(session):
+        _order(session, "kill")
 
 
 def is_dead(process: "subprocess.Popen[bytes]") -> bool:
@@ -166,15 +200,26 @@ def _bounds(n_threads: int) -> dict[str, str]:
     }
 
 
-def _make_polite(pid: int, processors: set[int]) -> None:
-    # At once, while there is one thread: the threads it starts inherit both. What asks how many processors there are
-    # (TensorFlow, our kernels) asks for those it may use.
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
-    with contextlib.suppress(OSError):
-        os.sched_setaffinity(pid, processors)
-    with contextlib.suppress(OSError):
-        Path(f"/proc/{pid}/oom_score_adj").write_text(str(OOM_SCORE))
+def _begin(claim: Claim) -> str:
+    """Takes a session over from whoever had it; returns what its claim says from now on."""
+    for name in (keeper.PULSE_NAME, keeper.ORDER_NAME):
+        (claim.session.path / name).unlink(missing_ok=True)
+    token = secrets.token_hex(8)
+    claim.file.truncate(0)
+    claim.file.write(token)
+    claim.file.flush()
+    return token
+
+
+def _order(session: Session, order: str) -> None:
+    write_atomically(session.path / keeper.ORDER_NAME, order)
+
+
+def _read_mark(session: Session) -> Mark | None:
+    try:
+        return Mark(**json.loads((session.path / MARK_NAME).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _choose_processors(n_threads: int, n_others: int) -> set[int]:
@@ -192,10 +237,4 @@ def _mark_of(pid: int) -> Mark | None:
         return None
     if fields[0] in ("Z", "X"):
         return None
-    return Mark(pid, int(fields[_STARTED_FIELD]), _machine())
-
-
-def _machine() -> str:
-    """Names where process ids mean what they say: a boot of a machine, and a namespace in it."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    return Mark(pid, int(fields[_STARTED_FIELD]), this_machine())

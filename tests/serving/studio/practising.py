@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import os
 import signal
@@ -82,7 +83,7 @@ async def client(port):
 class StudioProcess:
     """A studio in a process of its own, to be killed."""
 
-    def __init__(self, home, port=0):
+    def __init__(self, home, port=0, **variables):
         home.path.mkdir(parents=True, exist_ok=True)
         self.process = subprocess.Popen(
             [
@@ -93,11 +94,15 @@ class StudioProcess:
                 str(port),
             ],
             cwd=HERE.parents[2],
+            env={**os.environ, **variables},
             stdout=subprocess.PIPE,
             text=True,
             process_group=0,
         )
-        self.port = int(self.process.stdout.readline())
+
+    @functools.cached_property
+    def port(self):
+        return int(self.process.stdout.readline())
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
@@ -111,9 +116,10 @@ class StudioProcess:
 
 
 @contextlib.contextmanager
-def studio_process(home, port=0):
-    process = StudioProcess(home, port)
+def studio_process(home, port=0, **variables):
+    process = StudioProcess(home, port, **variables)
     try:
+        assert process.port
         yield process
     finally:
         if process.process.poll() is None:

@@ -12,7 +12,7 @@ from tests.serving.studio.practising import serve, stand_ins
 
 
 async def main(path, port=0):
-    limits = PracticeLimits(patience_s=2.0, close_s=5.0)
+    limits = PracticeLimits(patience_s=2.0, close_s=5.0, lease_s=8.0)
     practices = Practices(Home(path), limits, **stand_ins())
     server, port = await serve(practices, port)
     stopped = asyncio.Event()
