@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Performer = Callable[[Voice, PlayerProfile], Performance]
 
+WAVES = (".wav", ".wave")
 SCORE_SUFFIXES = (".mid", ".midi", ".smf", ".kar")
 MIN_RATE, MAX_RATE = 4_000, 384_000  # Hz; what a WAV file is commonly asked to hold
 
@@ -30,7 +31,10 @@ MIN_RATE, MAX_RATE = 4_000, 384_000  # Hz; what a WAV file is commonly asked to 
 @click.argument("name")
 @click.argument("source", metavar="[INPUT]", required=False)
 @click.option(
-    "-o", "--output", metavar="OUT.wav", help="The WAV file to write; not with --live."
+    "-o",
+    "--output",
+    metavar="OUT.wav",
+    help="The WAV file to write; with --live, to keep what is played.",
 )
 @click.option(
     "--rate", type=int, metavar="HZ", help="Sample rate. Default: the voice's own."
@@ -102,7 +106,7 @@ def perform(
     """
     address = read_address(**studio)
     if live:
-        _check_live(address, source, output)
+        _check_live(address, source)
     elif source is None or output is None:
         raise ConfigError(
             "perform needs an input and -o OUT.wav: name a MIDI file or a sound, or play with --live."
@@ -116,10 +120,11 @@ def perform(
     if live:
         served = load("serving.cli.perform")
         wanted = served.Wanted(name, generation, settings, rate or 0)
-        options = served.LiveOptions(midi_port, sound_card, lead_ms)
+        kept = check_output(output, suffixes=WAVES) if output is not None else None
+        options = served.LiveOptions(midi_port, sound_card, lead_ms, kept)
         return served.play_live(home, address, wanted, options)
     voice_path = find_voice(home.deu(name), generation) if address is None else None
-    out_path = check_output(output, suffixes=(".wav", ".wave"))
+    out_path = check_output(output, suffixes=WAVES)
     source_path = _check_source(source, out_path)
     if address is not None:
         served = load("serving.cli.perform")
@@ -127,7 +132,7 @@ def perform(
         performance = served.play_file(
             home, address, wanted, source_path, track=track, octave=octave
         )
-        _write(out_path, performance, rate)
+        write_take(out_path, performance, rate)
         return None
     play = _prepare_score if is_score(source_path) else _prepare_audio
     performer = play(source_path, track=track, octave=octave)
@@ -135,7 +140,7 @@ def perform(
         from amadeus.voice.player import Voice  # TensorFlow
 
         performance = performer(Voice.load(voice_path), settings)
-    _write(out_path, performance, rate)
+    write_take(out_path, performance, rate)
     return None
 
 
@@ -155,14 +160,14 @@ def _check_generation(generation: int | None) -> None:
         raise ConfigError(f"there is no generation {generation}: they count from 1.")
 
 
-def _check_live(address: object, source: str | None, output: str | None) -> None:
+def _check_live(address: object, source: str | None) -> None:
     if address is None:
         raise ConfigError(
             "--live plays in a studio: start one with `amadeus studio`, and name it with --studio localhost:8470."
         )
-    if source is not None or output is not None:
+    if source is not None:
         raise ConfigError(
-            "--live plays what comes from a MIDI input: leave out the input file and -o."
+            "--live plays what comes from a MIDI input: leave out the input file."
         )
 
 
@@ -233,7 +238,14 @@ def _prepare_audio(
     return performer
 
 
-def _write(path: Path, performance: "Performance", rate: int | None) -> None:
+def write_take(path: Path, performance: "Performance", rate: int | None) -> None:
+    """Writes a performance with its record, and says how it came out.
+
+    Args:
+      path: Of the WAV file.
+      performance: What was played.
+      rate: Sample rate wanted, in Hz; None: as it is.
+    """
     from amadeus.audio.write import write_wav
     from amadeus.play.perform import resample_performance
     from amadeus.play.record import encode

@@ -22,6 +22,7 @@ from amadeus.live.line_player import LinePlayer, TransferPlayer
 from amadeus.live.midi_player import MidiPlayer
 from amadeus.live.notes import NoteBank
 from amadeus.live.notices import Notices
+from amadeus.live.tape import Tape
 from amadeus.v1 import perform_pb2, profiles_pb2
 
 MAX_TAIL_S = 60.0  # of what still sounds when all has been sent
@@ -99,6 +100,9 @@ class Performance:
         self._has_ended = False
         self._n_tail = int(MAX_TAIL_S * configuration.sample_rate)
         self._gain: float | None = None
+        self.tape: Tape | None = None
+        if configuration.send_controls:
+            self.tape = self._player.ensemble.bus.tape = Tape()
 
     @property
     def singer(self) -> Singer:
@@ -134,8 +138,8 @@ class Performance:
 
     @property
     def can_change(self) -> bool:
-        """Whether another personality may take over: lines have no notes, and keep who began them."""
-        return isinstance(self._player, MidiPlayer)
+        """Whether another may take over: lines have no notes, and keep who began them; so does a take to be judged."""
+        return isinstance(self._player, MidiPlayer) and self.tape is None
 
     def full_configuration(self) -> perform_pb2.PerformConfiguration:
         """Says what is played with, the player profile as it stands now included."""

@@ -11,14 +11,12 @@ from typing import NamedTuple
 import click
 import grpc
 
+from amadeus.cli.perform import write_take
 from amadeus.cli.status import EXIT_FAULT
 from amadeus.errors import AmadeusError, ConfigError, NotHeldError
 from amadeus.home import Home
-from amadeus.personality import profiles
 from amadeus.play.perform import Performance
-from amadeus.play.record import Record
 from amadeus.v1.perform_pb2 import PerformanceStarted, PerformConfiguration
-from amadeus.v1.personality_pb2 import Personality
 from amadeus.v1.profiles_pb2 import PlayerProfile
 from serving.client import connection, devices, live
 from serving.client import perform as client
@@ -51,11 +49,13 @@ class LiveOptions(NamedTuple):
       midi_port: Part of the name of a MIDI input; None: the first.
       sound_card: Part of the name of a sound card; None: the system's choice.
       lead_ms: How far the studio plays ahead.
+      out_path: Where to keep what is played; None: nowhere.
     """
 
     midi_port: str | None
     sound_card: str | None
     lead_ms: float
+    out_path: Path | None = None
 
 
 def play_file(
@@ -83,22 +83,9 @@ def play_file(
         if octave is not None:
             configuration.octave = octave
         played = client.play(address, source, configuration, bring=bring)
-    who = played.personality
+    who = played.record
     notices = [*played.notices, f"played by generation {who.generation} of {who.deu}."]
-    return Performance(
-        played.audio, played.sample_rate, notices, _describe(who, played)
-    )
-
-
-def _describe(who: Personality, played: client.Played) -> Record:
-    """Who played, and how; a studio does not tell what each frame was told."""
-    return Record(
-        deu=who.deu,
-        generation=who.generation,
-        digest=who.digest,
-        player_profile=played.player_profile,
-        spec=profiles.spec(profiles.complete_learner_profile(who.learner_profile)),
-    )
+    return Performance(played.audio, played.sample_rate, notices, who)
 
 
 def play_live(
@@ -121,7 +108,10 @@ def play_live(
         _on_signals(stop.set),
         _bundle_maker(home, wanted) as bring,
     ):
-        session = live.LiveSession(channel, configuration, lead_samples=lead_samples)
+        keeps = options.out_path is not None
+        session = live.LiveSession(
+            channel, configuration, lead_samples=lead_samples, keeps=keeps
+        )
         try:
             started = session.start()
         except grpc.RpcError as error:
@@ -129,7 +119,7 @@ def play_live(
                 raise
             client.bring_personality(channel, bring())
             session = live.LiveSession(
-                channel, configuration, lead_samples=lead_samples
+                channel, configuration, lead_samples=lead_samples, keeps=keeps
             )
             started = session.start()
         with (
@@ -148,6 +138,8 @@ def play_live(
     for notice in played.notices:
         click.echo(f"note: {notice}")
     click.echo(_say_played(played, rate))
+    if options.out_path is not None and played.take is not None:
+        write_take(options.out_path, played.take, None)
     return EXIT_FAULT if not stop.is_set() else 0
 
 

@@ -13,8 +13,10 @@ from typing import NamedTuple
 import grpc
 import numpy as np
 
+from amadeus.play.perform import Performance
 from amadeus.v1 import perform_pb2
 from amadeus.v1.studio_pb2_grpc import StudioStub
+from serving.client.sung import SungLines, make_record
 
 START_TIMEOUT_S = 60.0  # a studio may have to load the voice first
 
@@ -27,12 +29,14 @@ class Played(NamedTuple):
       n_missing: Of those, samples that were not there in time.
       n_notes: Played.
       notices: What the ama should know, a sentence each, each once.
+      take: All that the studio played, and what each frame was told; None where nobody wanted to keep it.
     """
 
     n_samples: int
     n_missing: int
     n_notes: int
     notices: list[str]
+    take: Performance | None = None
 
 
 class LiveSession:
@@ -44,6 +48,7 @@ class LiveSession:
         configuration: perform_pb2.PerformConfiguration,
         *,
         lead_samples: int,
+        keeps: bool = False,
     ) -> None:
         """Prepares a session.
 
@@ -51,11 +56,15 @@ class LiveSession:
           channel: To the studio.
           configuration: How to play; the mode and the clock are set here.
           lead_samples: How far the studio plays ahead of what is heard.
+          keeps: Whether what is played is kept, as a take.
         """
         self._configuration = perform_pb2.PerformConfiguration()
         self._configuration.CopyFrom(configuration)
         self._configuration.mode = perform_pb2.PERFORM_MODE_MIDI
         self._configuration.clock = perform_pb2.PERFORM_CLOCK_CLIENT
+        self._configuration.send_controls = keeps
+        self._kept: list[np.ndarray] = []
+        self._sung = SungLines()
         self._channel, self._lead = channel, lead_samples
         self._requests: queue.SimpleQueue[perform_pb2.PerformRequest | None] = (
             queue.SimpleQueue()
@@ -117,13 +126,26 @@ class LiveSession:
         self._thread.join(START_TIMEOUT_S)
         self._check()
         return Played(
-            self._n_heard, self._n_missing, self._ended.note_count, [*self._notices]
+            self._n_heard,
+            self._n_missing,
+            self._ended.note_count,
+            [*self._notices],
+            self._take_home() if self._configuration.send_controls else None,
         )
 
     @property
     def is_over(self) -> bool:
         """Whether the studio has ended it."""
         return self._has_ended
+
+    def _take_home(self) -> Performance:
+        audio = np.concatenate([np.zeros(0, np.float32), *self._kept])
+        return Performance(
+            audio[self.started.latency_samples :],
+            self.started.configuration.sample_rate,
+            [],
+            make_record(self.started, self._sung),
+        )
 
     def _check(self) -> None:
         if self._error is not None:
@@ -155,7 +177,12 @@ class LiveSession:
                 self.started.CopyFrom(response.started)
                 self._started.set()
             case "audio":
-                self._blocks.append(np.frombuffer(response.audio.samples, "<f4"))
+                block = np.frombuffer(response.audio.samples, "<f4")
+                self._blocks.append(block)
+                if self._configuration.send_controls:
+                    self._kept.append(block)
+            case "sung":
+                self._sung.add(response.sung)
             case "notice":
                 self._notices[response.notice.text] = None
             case "ended":

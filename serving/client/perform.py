@@ -11,9 +11,11 @@ import numpy as np
 
 from amadeus.errors import StudioError
 from amadeus.live.configuration import MAX_MIDI_BYTES
+from amadeus.play.record import Record
 from amadeus.v1 import perform_pb2, personality_pb2, profiles_pb2, studio_pb2
 from amadeus.v1.studio_pb2_grpc import PersonalitiesStub, StudioStub
 from serving.client.connection import Address, connect, explain, explained
+from serving.client.sung import SungLines, make_record
 
 NOT_HELD = "PERSONALITY_NOT_HELD"
 BLOCK_SIZE = 4096  # of a file nobody waits for
@@ -44,15 +46,13 @@ class Played(NamedTuple):
     Attributes:
       audio: Float32, shape [n_samples]; begins with the source.
       sample_rate: In Hz.
-      personality: Who played.
-      player_profile: How, complete.
+      record: Who played, how, and what each frame was told.
       notices: What the ama should know, a sentence each.
     """
 
     audio: np.ndarray
     sample_rate: int
-    personality: personality_pb2.Personality
-    player_profile: profiles_pb2.PlayerProfile
+    record: Record
     notices: list[str]
 
 
@@ -133,11 +133,13 @@ def _play(
     full.CopyFrom(configuration)
     full.block_size = BLOCK_SIZE
     full.clock = perform_pb2.PERFORM_CLOCK_CLIENT
+    full.send_controls = True
     if source.audio is not None:
         full.mode = perform_pb2.PERFORM_MODE_TRANSFER
         full.input_sample_rate = source.sample_rate
     rates: queue.SimpleQueue[int] = queue.SimpleQueue()
     blocks, notices, counts, started = [], [], {}, None
+    sung = SungLines()
     for response in StudioStub(channel).Perform(_requests(full, source, rates)):
         kind = response.WhichOneof("message")
         if kind == "started":
@@ -145,9 +147,11 @@ def _play(
             rates.put(started.configuration.sample_rate)
         elif kind == "audio":
             blocks.append(np.frombuffer(response.audio.samples, "<f4"))
+        elif kind == "sung":
+            sung.add(response.sung)
         elif kind == "notice":
             notices.append(response.notice.text)
-        else:
+        elif kind == "ended":
             counts = dict(response.ended.notice_counts)
     if started is None:
         raise StudioError("the studio ended a performance without a word: try again.")
@@ -155,8 +159,7 @@ def _play(
     return Played(
         audio[started.latency_samples :],
         started.configuration.sample_rate,
-        started.personality,
-        started.configuration.player_profile,
+        make_record(started, sung),
         _shorten(notices, sum(counts.values())),
     )
 

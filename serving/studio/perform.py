@@ -22,6 +22,7 @@ from amadeus.v1 import perform_pb2, personality_pb2
 from serving.studio.conductor import Conductor, Seat
 from serving.studio.metrics import Metrics
 from serving.studio.status import StatusError
+from serving.studio.sung import SungMessages
 from serving.studio.voices import ServedSinger, Voices
 
 FULL_WAIT_S = 0.01  # between looks whether a client that was slowed down may go on
@@ -157,14 +158,20 @@ class Performances:
     async def _answers(
         self, answers: asyncio.Queue[list[Any]], seat: Seat, reader: asyncio.Task[None]
     ) -> AsyncIterator[perform_pb2.PerformResponse]:
+        sung = _sung_by(seat.performance)
         while True:
             for answer in await answers.get():
                 if answer is None:
                     return
                 if isinstance(answer, Exception):
                     raise answer
+                kind = answer.WhichOneof("message")
+                if sung is not None:
+                    is_last = kind == "ended"
+                    for told in sung.take_all() if is_last else sung.take():
+                        yield told
                 yield answer
-                if answer.WhichOneof("message") == "audio":
+                if kind == "audio":
                     seat.read(seat.block_size)
             if not seat.is_paced:  # it may have waited for its client
                 self._conductor.wake()
@@ -271,6 +278,11 @@ class _Post:
         while self._letters:
             answers, messages = self._letters.popleft()
             answers.put_nowait(messages)
+
+
+def _sung_by(performance: Performance) -> SungMessages | None:
+    """What the voice is told, where the client asked for it."""
+    return None if performance.tape is None else SungMessages(performance.tape)
 
 
 def _introduce(performance: Performance) -> perform_pb2.PerformanceStarted:

@@ -52,6 +52,21 @@ def test_keys_sound_and_end(stage):
     assert played.n_missing < 0.3 * 48_000
 
 
+def test_what_is_played_can_be_kept_with_what_each_frame_was_told(stage):
+    asked = configure("sine", block_size=BLOCK, player_profile={"vibrato_scale": 0.0})
+    live = LiveSession(
+        stage.channel, asked.configuration, lead_samples=4_800, keeps=True
+    )
+    live.start()
+    live.strike(bytes([0x90, 69, 100]))
+    hear(live, 0.4)
+    take = live.finish().take
+    assert len(take.audio) > 0.3 * 48_000
+    assert take.record.deu == "sine"
+    (line,) = take.record.lines
+    assert line.f0_hz.max() == pytest.approx(440, rel=1e-3)
+
+
 def test_what_is_not_there_in_time_is_silence_and_counted(stage):
     live = session(stage, lead_samples=1)
     live.start()

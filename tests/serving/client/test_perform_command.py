@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from amadeus.audio.write import write_wav
+from amadeus.play.record import read_record
 from benchmarks.measures import studios
 
 TINY = ("preset=tiny", "reverb_duration_s=0.1")
@@ -63,6 +64,12 @@ def test_a_tune_is_played_by_a_voice_of_the_studio(studio, own_home, tune, tmp_p
     sound, rate = soundfile.read(out)
     assert rate == 16_000
     assert len(sound) / rate > 0.75
+    record = read_record(out)
+    assert (record.deu, record.generation, record.is_untouched) == ("viola", 1, True)
+    voiced = [line.f0_hz[line.f0_hz > 0] for line in record.lines]
+    assert sum(map(len, voiced)) > 0.5 * record.spec.frame_rate
+    pitches = np.unique(np.rint(12 * np.log2(np.concatenate(voiced) / 440) + 69))
+    assert {48, 52, 55} <= set(pitches)
     assert np.abs(sound).max() > 1e-3
 
 
