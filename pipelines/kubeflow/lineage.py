@@ -21,7 +21,7 @@ from ml_metadata.errors import AlreadyExistsError, NotFoundError
 from ml_metadata.proto import metadata_store_pb2
 from tfx import types
 
-from amadeus.lineage.store import connect, connection, persist
+from amadeus.lineage.store import connect, connection, persist, worded
 from amadeus.lineage.write import (
     DEU_CONTEXT_TYPE,
     PRACTICE_CONTEXT_TYPE,
@@ -67,13 +67,20 @@ def open_record(
       deu: Whose practice it is.
       node: Name of the component in its pipeline.
       execution_type: Class of the component, in dots.
+
+    Raises:
+      ConfigError: The URL is none.
+      HomeError: The metadata cannot be reached.
     """
-    store = connect(connection(url))
-    return Record(store, task, deu=deu, node=node, execution_type=execution_type)
+    with worded(url):
+        store = connect(connection(url))
+    return Record(
+        store, task, deu=deu, node=node, execution_type=execution_type, url=url
+    )
 
 
 class Record:
-    """The record of one task of one run."""
+    """The record of one task of one run. Its methods raise `HomeError` where the metadata cannot be written."""
 
     def __init__(
         self,
@@ -83,10 +90,11 @@ class Record:
         deu: str,
         node: str,
         execution_type: str,
+        url: str,
     ) -> None:
         self._store, self._task = store, task
         self._deu, self._node = deu, node
-        self._type = execution_type
+        self._type, self._url = execution_type, url
         self._execution = _Execution()
         self._contexts: list[metadata_store_pb2.Context] = []
 
@@ -94,11 +102,11 @@ class Record:
         self, inputs: Mapping[str, Placed], properties: Mapping[str, Any]
     ) -> None:
         """Records that the task runs, and on what; gives each input its id."""
-        _persist(lambda: self._begin(inputs, properties))
+        self._write(lambda: self._begin(inputs, properties))
 
     def finish(self, outputs: Mapping[str, Placed]) -> None:
         """Records that the task is done, and what it made."""
-        _persist(lambda: self._finish(outputs))
+        self._write(lambda: self._finish(outputs))
 
     def fail(self, reason: str) -> None:
         """Records that the task has failed."""
@@ -113,7 +121,19 @@ class Record:
 
     def practised(self, practice: str) -> None:
         """Gathers the run under the practice it is of, and its personalities under their deu."""
-        _persist(lambda: self._gather(practice))
+        self._write(lambda: self._gather(practice))
+
+    def _write(self, write: Callable[[], None]) -> None:
+        """Writes, and once more where another container has made the same type or context in between.
+
+        Raises:
+          HomeError: The metadata cannot be written.
+        """
+        with worded(self._url):
+            try:
+                persist(write)
+            except AlreadyExistsError:
+                persist(write)
 
     def _begin(
         self, inputs: Mapping[str, Placed], properties: Mapping[str, Any]
@@ -148,7 +168,7 @@ class Record:
 
     def _end(self, state: int) -> None:
         self._execution.last_known_state = state
-        _persist(lambda: self._put([]))
+        self._write(lambda: self._put([]))
 
     def _put(self, pairs: list[tuple[_Artifact, _Event]]) -> None:
         """Writes the execution with artifacts and events; an event that is there is not written again."""
@@ -258,23 +278,9 @@ class Record:
         """
         of_run = {e.id for e in self._store.get_executions_by_context(run.id)}
         events = _events_of(self._store, artifact_ids)
-        makers = {e.execution_id for e in events if e.type == _Event.OUTPUT}
-        if makers & of_run:
-            artifact_ids = [
-                number
-                for number in artifact_ids
-                if not any(
-                    e.artifact_id == number
-                    and e.type == _Event.OUTPUT
-                    and e.execution_id in of_run
-                    for e in events
-                )
-            ]
-            makers = {
-                e.execution_id
-                for e in events
-                if e.type == _Event.OUTPUT and e.artifact_id in artifact_ids
-            }
+        made = [e for e in events if e.type == _Event.OUTPUT]
+        made_here = {e.artifact_id for e in made if e.execution_id in of_run}
+        makers = {e.execution_id for e in made if e.artifact_id not in made_here}
         for maker in self._store.get_executions_by_id(sorted(makers)):
             if "kfp_task" in maker.custom_properties:
                 self._note_cached_one(maker, run)
@@ -351,14 +357,6 @@ class Record:
         except NotFoundError:
             kind = metadata_store_pb2.ExecutionType(name=name)
             return self._store.put_execution_type(kind)
-
-
-def _persist(write: Callable[[], None]) -> None:
-    """Writes, and once more where another container has made the same type or context in between."""
-    try:
-        persist(write)
-    except AlreadyExistsError:
-        persist(write)
 
 
 def _events_of(

@@ -1,6 +1,8 @@
 """What a container reads of Kubeflow's launcher, and what it hands back."""
 
+import ast
 import json
+from pathlib import Path
 
 import pytest
 from google.protobuf import json_format
@@ -109,3 +111,15 @@ def test_parameters_are_handed_back_as_texts_in_files(invocation, tmp_path):
 def test_another_call_is_refused_in_a_sentence(text):
     with pytest.raises(PracticeError, match="not called as Kubeflow"):
         contract.read_invocation(text, input_paths={}, output_paths={"model": "/m"})
+
+
+def test_a_container_needs_no_kfp():
+    folder = Path(contract.__file__).parent
+    for name in ("entrypoint", "running", "places", "preparing", "lineage", "telling"):
+        for node in ast.walk(ast.parse((folder / f"{name}.py").read_text())):
+            modules = (
+                [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            )
+            if isinstance(node, ast.ImportFrom):
+                modules = [node.module or ""]
+            assert not [m for m in modules if m.split(".")[0] == "kfp"], name

@@ -6,6 +6,7 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx.types import standard_artifacts
 
 from amadeus import lineage as read
+from amadeus.errors import ConfigError, HomeError
 from amadeus.home import Home
 from components import artifacts
 from pipelines.kubeflow import lineage
@@ -36,7 +37,12 @@ def record(store):
         task = Task("gs://b/root", "imitation-cello", run, name, "id")
         kind = kind or f"components.{name}.component.{name.title()}"
         return lineage.Record(
-            store, task, deu="cello", node=name.title(), execution_type=kind
+            store,
+            task,
+            deu="cello",
+            node=name.title(),
+            execution_type=kind,
+            url="sqlite:///metadata",
         )
 
     return make
@@ -184,3 +190,13 @@ def test_what_the_cache_has_done_is_recorded_for_the_run_it_was_done_for(record,
     }
     assert found["kfp/run-2/trainer"].custom_properties["seed"].int_value == 7
     assert len(store.get_artifacts()) == 2
+
+
+def test_metadata_that_cannot_be_reached_are_named(tmp_path):
+    task = Task("gs://b/root", "imitation-cello", "run-1", "trainer", "id")
+    given = {"deu": "cello", "node": "Trainer", "execution_type": "x"}
+    with pytest.raises(ConfigError, match="no address"):
+        lineage.open_record("somewhere", task, **given)
+    (tmp_path / "file").write_text("no database, but long enough to be looked into")
+    with pytest.raises(HomeError, match="file"):
+        lineage.open_record(f"sqlite://{tmp_path}/file", task, **given).begin({}, {})
