@@ -113,7 +113,7 @@ def test_every_setting_is_read_by_the_code(name):
 
 def _samples():
     metrics = Metrics()
-    metrics.watch_sessions(lambda: {"QUEUED": 1})
+    metrics.watch_sessions(lambda: {"queued": 1})
     metrics.calls.labels("m", "OK").inc()
     metrics.calls_open.labels("m").inc()
     metrics.call_s.labels("m").observe(1)
@@ -141,8 +141,8 @@ def test_every_state_and_code_that_an_alert_asks_for_exists():
     from serving.studio.sessions import State
 
     for rule in RULES:
-        for states in re.findall(r'state=~?"([A-Z|_]+)"', rule["expr"]):
-            assert set(states.split("|")) <= {state.name for state in State}
+        for states in re.findall(r'state=~?"([A-Za-z|_]+)"', rule["expr"]):
+            assert set(states.split("|")) <= {state.value for state in State}
         for code in re.findall(r'code="([A-Z_]+)"', rule["expr"]):
             assert code in grpc.StatusCode.__members__
 
