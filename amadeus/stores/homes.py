@@ -1,10 +1,9 @@
 """Voices that go from a home to a store, and come from a store to a home."""
 
-import tempfile
 from pathlib import Path
 
-from amadeus.home import Deu, Home
-from amadeus.personality import holding, inspection
+from amadeus.home import Deu, Home, explain_os_errors
+from amadeus.personality import generations, holding, inspection
 from amadeus.personality.bundle import BundleLimits, Check
 from amadeus.stores.personalities import (
     StoredVoice,
@@ -66,8 +65,10 @@ def bring_voice(
     def is_named(path: Path) -> personality_pb2.Personality:
         return check_digest(voice, check(path))
 
-    with tempfile.TemporaryDirectory(prefix="amadeus-bring-") as folder:
-        packed = fetch_bundle(store, voice, Path(folder), limits=limits)
+    # In the home, whose disk has room or says so; what a kill leaves there is swept by the next.
+    root = home.path / "deus"
+    with explain_os_errors(root), generations.staged(root) as folder:
+        packed = fetch_bundle(store, voice, folder, limits=limits)
         return holding.hold(
             home,
             packed,
