@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 import amadeus
 from amadeus.errors import VoiceError
 from amadeus.personality import content, profiles
@@ -25,11 +27,13 @@ class Taught(NamedTuple):
     profile: profiles_pb2.LearnerProfile
 
 
-def take_apart(voice_path: Path) -> Taught:
-    """Reads a voice from its SavedModel folder and makes sure that it is the one its digest names.
+def read_checked(
+    voice_path: Path,
+) -> tuple[personality_pb2.Personality, dict[str, np.ndarray]]:
+    """Reads who a voice is and its weights, and makes sure that it is the one its digest names.
 
     Raises:
-      VoiceError: It is missing, damaged or foreign.
+      VoiceError: It is missing, damaged or changed.
     """
     personality = content.read_personality(voice_path)
     weights = read_weights(voice_path)
@@ -44,6 +48,16 @@ def take_apart(voice_path: Path) -> Taught:
             f"the voice in {voice_path} is not the one its digest names: it is damaged, was changed, or comes from "
             "another version of Amadeus; name another generation, or practise again."
         )
+    return personality, weights
+
+
+def take_apart(voice_path: Path) -> Taught:
+    """Reads a voice from its SavedModel folder and makes sure that it is the one its digest names.
+
+    Raises:
+      VoiceError: It is missing, damaged or foreign.
+    """
+    personality, weights = read_checked(voice_path)
     profile = profiles.complete_learner_profile(personality.learner_profile)
     model = VoiceModel(profile)
     try:

@@ -4,8 +4,8 @@ Every note is a stream of its own with its own frames, which begin at the very s
 for a common grid. Streams whose next frames are due go into one batch. What they sing is summed, gets the learned
 reverb, and is brought to the output rate.
 
-A bus neither says what is sung nor sings itself. `play` is a generator that yields `Question`s and `Request`s and is
-sent the answers, so that whoever drives it can put those of many performances into one.
+A bus neither says what is sung nor sings itself. `play` is a generator that yields `Question`s, `Request`s and what its
+strip is to be `Fed`, and is sent the answers, so that whoever drives it can put those of many performances into one.
 """
 
 from collections.abc import Generator, Hashable
@@ -16,9 +16,10 @@ import numpy as np
 
 from amadeus.audio import AudioSpec
 from amadeus.errors import VoiceError
+from amadeus.live import strip
 from amadeus.live.notes import Frames
-from amadeus.live.resampling import StreamResampler
-from amadeus.live.room import Room
+from amadeus.live.strip import Fed
+from amadeus.live.tape import Stretch, Tape
 from amadeus.v1 import personality_pb2
 
 MAX_FRAMES = 32  # of a stream in one request: bounds what is sung ahead
@@ -97,9 +98,9 @@ class Question(NamedTuple):
     times_s: np.ndarray
 
 
-# What a performance asks for while it makes sound: frames, then what they sound like.
-Wish = Question | Request
-Answer = Frames | Sung
+# What a performance asks for while it makes sound: frames, what they sound like, and how their sum is heard.
+Wish = Question | Request | Fed
+Answer = Frames | Sung | np.ndarray
 
 
 class Source(Protocol):
@@ -130,6 +131,7 @@ class Part(Protocol):
 @dataclass
 class _Stream:
     slot: int
+    number: int  # in the order they began
     n_sung: int  # samples of the bus it is known up to
     state: np.ndarray  # [state_size]
 
@@ -153,11 +155,12 @@ class Bus:
         self._sample_rate = sample_rate
         self._voice_rate = singer.spec.sample_rate
         self._hop = singer.spec.hop_size
-        self._resampler = StreamResampler(
-            from_rate=self._voice_rate, to_rate=sample_rate
+        self._strip = strip.make(
+            singer.impulse_response, from_rate=self._voice_rate, to_rate=sample_rate
         )
-        self._room = Room(singer.impulse_response)
         self._streams: list[_Stream] = []
+        self._n_opened = 0
+        self.tape: Tape | None = None  # where what is told is kept, if anybody asks
         self._mix = np.zeros(0, np.float32)  # from `_n_taken` on
         self._n_taken = 0
         self._ready = np.zeros(self.latency_samples, np.float32)  # at the output rate
@@ -167,7 +170,7 @@ class Bus:
     @property
     def latency_samples(self) -> int:
         """Output samples by which sound comes after its event."""
-        return self._resampler.latency_samples
+        return self._strip.latency_samples
 
     @property
     def _n_to_empty(self) -> int:
@@ -182,7 +185,7 @@ class Bus:
     @property
     def is_silent(self) -> bool:
         """Whether nothing sounds, rings or is on its way out."""
-        is_still = not self._streams and self._room.is_silent
+        is_still = not self._streams and self._strip.is_silent
         return is_still and self._n_quiet > self._n_to_empty
 
     def time_s(self, sample: int) -> float:
@@ -193,7 +196,8 @@ class Bus:
         """Begins a stream at a sample of the performance that is not made yet."""
         place = (sample - self.first_sample) * self._voice_rate // self._sample_rate
         state = np.zeros(self.singer.state_size, np.float32)
-        self._streams.append(_Stream(slot, max(place, self._n_taken), state))
+        number, self._n_opened = self._n_opened, self._n_opened + 1
+        self._streams.append(_Stream(slot, number, max(place, self._n_taken), state))
 
     def drop(self, slot: int) -> None:
         """Ends a stream where it stands."""
@@ -217,12 +221,12 @@ class Bus:
             return np.zeros(n_samples, np.float32)
         n_missing = n_samples - len(self._ready)
         if n_missing > 0:
-            n_needed = self._resampler.needed(n_missing)
+            n_needed = self._strip.needed(n_missing)
             yield from self._sing(self._n_taken + n_needed)
-            dry = self._take(n_needed)
-            wet = self._room.feed(dry, mix)
-            self._ready = np.concatenate([self._ready, self._resampler.feed(wet)])
-        is_still = not self._streams and self._room.is_silent
+            sound = yield Fed(self._strip, self._take(n_needed), mix)
+            assert isinstance(sound, np.ndarray)
+            self._ready = np.concatenate([self._ready, sound])
+        is_still = not self._streams and self._strip.is_silent
         self._n_quiet = self._n_quiet + n_samples if is_still else 0
         sound, self._ready = self._ready[:n_samples], self._ready[n_samples:]
         return sound
@@ -234,18 +238,17 @@ class Bus:
         """
         if self._streams:
             n_missing = max(0, n_samples - len(self._ready))
-            yield from self._sing(self._n_taken + self._resampler.needed(n_missing))
+            yield from self._sing(self._n_taken + self._strip.needed(n_missing))
 
     def _skip(self, n_samples: int) -> None:
         """Lets silence go by without making it: everything inside is zeros."""
         n_missing = n_samples - len(self._ready)
         self._ready = self._ready[n_samples:]
         if n_missing > 0:
-            n_needed = self._resampler.needed(n_missing)
+            n_needed = self._strip.needed(n_missing)
             self._take(n_needed)
-            self._ready = self._resampler.feed(np.zeros(n_needed, np.float32))[
-                n_missing:
-            ]
+            silence = np.zeros(n_needed, np.float32)
+            self._ready = self._strip.feed(silence, 0.0)[n_missing:]
 
     def _sing(self, until: int) -> Generator[Wish, Answer, None]:
         """Lets all streams sing at least as far as `until`, in samples of the bus."""
@@ -259,10 +262,17 @@ class Bus:
             slots = np.array([s.slot for s in due])
             frames = yield Question(self.part.source, slots, times_s)
             assert isinstance(frames, Frames)
+            if self.tape is not None:
+                self._lay(self.tape, due, frames)
             sung = yield Request(self.singer, frames, np.stack([s.state for s in due]))
             assert isinstance(sung, Sung)
             self._add(due, sung)
             self._close()
+
+    def _lay(self, tape: Tape, streams: list[_Stream], frames: Frames) -> None:
+        first = self.first_sample * self._voice_rate // self._sample_rate
+        places = [first + stream.n_sung for stream in streams]
+        tape.lay(Stretch([stream.number for stream in streams], places, frames))
 
     def _add(self, streams: list[_Stream], sung: Sung) -> None:
         if not np.isfinite(sung.audio.sum()):

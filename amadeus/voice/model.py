@@ -348,6 +348,12 @@ def _name(variable: tf.Variable) -> str:
     return variable.name.removesuffix(":0")
 
 
+def read_impulse_response(weights: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Makes `VoiceModel.impulse_response` of a voice's weights, without the voice. Shape [n_samples]."""
+    reverb = weights["reverb"]
+    return reverb * _decay(len(reverb))
+
+
 def _decay(n_samples: int) -> np.ndarray:
     """The envelope of the learned reverb: 60 dB down at its end, as a room's is. Shape [n_samples].
 

@@ -16,8 +16,10 @@ from serving.model_server.config import Model
 from serving.model_server.options import ServingOptions
 from serving.model_server.policy import Step
 from serving.model_server.pool import Key, Pool
+from serving.model_server.priority import step_back
 from serving.model_server.servable import Servable
 from serving.model_server.served import ServedModel, Version
+from serving.model_server.session import begin_threads
 from serving.model_server.source import list_versions
 from serving.model_server.states import State, StateMonitor
 from serving.model_server.status import Code, ServingError
@@ -73,6 +75,7 @@ class Keeper:
 
     def start(self) -> None:
         """Begins."""
+        begin_threads()
         self._thread.start()
 
     def close(self) -> None:
@@ -131,6 +134,7 @@ class Keeper:
         )
 
     def _run(self) -> None:
+        step_back()  # whoever plays goes first
         next_poll_s = time.monotonic()
         while self._wait(next_poll_s):
             try:

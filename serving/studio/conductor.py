@@ -25,7 +25,9 @@ from amadeus.errors import AmadeusError, ConfigError
 from amadeus.live.bus import Answer, Question, Request, Singer, Wish
 from amadeus.live.notes import Frames
 from amadeus.live.performance import Performance
+from amadeus.live.strip import Fed, feed_together
 from amadeus.v1 import perform_pb2
+from serving.model_server.priority import step_back
 from serving.studio.metrics import Metrics
 
 # Of performances whose clock is the client's, at a time; more where nobody waits for a small block.
@@ -366,6 +368,7 @@ class Conductor:
 
     def _look_around(self) -> None:
         """Looks for new generations, and loads them before they take over."""
+        step_back()
         while not self._is_stopping.wait(LOOK_AROUND_S):
             with self._changed:
                 seats = [seat for seat in self._seats if seat.follows]
@@ -440,6 +443,8 @@ def _group(asked: Sequence[_Waiting]) -> Iterable[list[_Waiting]]:
         wish = entry.wish
         if isinstance(wish, Question):
             key: tuple[Hashable, int] = id(wish.source), wish.times_s.shape[1]
+        elif isinstance(wish, Fed):
+            key = Fed, 0
         else:
             key = wish.singer.identity, wish.frames.f0_hz.shape[1]
         groups.setdefault(key, []).append(entry)
@@ -447,6 +452,8 @@ def _group(asked: Sequence[_Waiting]) -> Iterable[list[_Waiting]]:
 
 
 def _answer_together(wishes: Sequence[Wish]) -> list[Answer | Exception]:
+    if isinstance(wishes[0], Fed):
+        return list(feed_together([wish for wish in wishes if isinstance(wish, Fed)]))
     if len(wishes) == 1:
         return [_answer(wishes[0])]
     rows = [wish[1] if isinstance(wish, Question) else wish.state for wish in wishes]

@@ -14,7 +14,7 @@ import grpc
 import numpy as np
 
 from amadeus.audio import AudioSpec
-from amadeus.errors import AmadeusError
+from amadeus.errors import AmadeusError, VoiceError
 from amadeus.home import Home
 from amadeus.live.bus import Sung
 from amadeus.live.notes import Frames
@@ -291,20 +291,30 @@ def read_facts(voice_path: Path, _stamp: tuple[int, int]) -> Facts:
     Raises:
       VoiceError: It is damaged, or not the one its digest names.
     """
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    from amadeus.export.taught import take_apart
+    from amadeus.export.taught import read_checked
+    from amadeus.live.room import prepare
     from amadeus.personality import profiles
+    from amadeus.voice.model import read_impulse_response
+    from serving.model_server.saved_model import read_outline
 
-    taught = take_apart(voice_path)
-    saved = saved_model_pb2.SavedModel()
-    saved.ParseFromString((voice_path / "saved_model.pb").read_bytes())
+    # others play meanwhile: to make a network of the weights would keep Python's lock for 20 ms
+    personality, weights = read_checked(voice_path)
+    profile = profiles.complete_learner_profile(personality.learner_profile)
+    try:
+        impulse_response = read_impulse_response(weights)
+        signatures = read_outline(voice_path).meta_graph.signature_def
+        state_size = signatures["perform"].inputs["state"].tensor_shape.dim[1].size
+    except (OSError, ValueError, LookupError) as error:
+        raise VoiceError(
+            f"the voice in {voice_path} is foreign ({error}): practise again with this version of Amadeus."
+        ) from error
+    prepare(impulse_response)
     return Facts(
-        personality=taught.personality,
-        spec=profiles.spec(taught.profile),
-        impulse_response=taught.model.impulse_response.numpy(),
-        state_size=taught.model.state_size,
-        can_bend="bend" in saved.meta_graphs[0].signature_def,
+        personality=personality,
+        spec=profiles.spec(profile),
+        impulse_response=impulse_response,
+        state_size=state_size,
+        can_bend="bend" in signatures,
     )
 
 

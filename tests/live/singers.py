@@ -4,6 +4,7 @@ import numpy as np
 
 from amadeus.audio import AudioSpec
 from amadeus.live.bus import Question, Sung
+from amadeus.live.strip import Fed
 from amadeus.v1 import personality_pb2
 
 FULL_DB = 0.0  # loudness of a sine of amplitude 0.5
@@ -57,4 +58,6 @@ def drive(singing):
 def answer(wish):
     if isinstance(wish, Question):
         return wish.source.frames(wish.slots, wish.times_s)
+    if isinstance(wish, Fed):
+        return wish.strip.feed(wish.dry, wish.mix)
     return wish.singer.sing(wish.frames, wish.state)
