@@ -175,6 +175,12 @@ _PORT = PortOrOff()
     help="Practices this studio starts itself; 0 leaves them to others that share its home.",
 )
 @click.option(
+    "--keep-hours",
+    type=float,
+    show_default=str(PracticeLimits.keep_s / 3600),
+    help="Time for which a practice session that is over can be looked at.",
+)
+@click.option(
     "--grace-s",
     default=StudioConfig.grace_s,
     help="Seconds for performances to end when the studio stops.",

@@ -57,6 +57,7 @@ class StudioConfig:
       practices_at_once: Practices that run at once in all studios of a home, the others wait; None: as
         `PracticeLimits` says.
       practices_here: Of those, how many this studio starts; 0 leaves all to others that share its home; None: all.
+      keep_hours: How long a practice session that is over is kept; None: as `PracticeLimits` says.
       grace_s: How long performances and workers of practices may take to end when the studio stops.
     """
 
@@ -84,6 +85,7 @@ class StudioConfig:
     max_bundle_bytes: int | None = None
     practices_at_once: int | None = None
     practices_here: int | None = None
+    keep_hours: float | None = None
     grace_s: float = 20.0
 
     def __post_init__(self) -> None:
@@ -191,6 +193,7 @@ def _check_limits(config: StudioConfig) -> None:
         "--max-bundle-bytes": (config.max_bundle_bytes, 1),
         "--practices-at-once": (config.practices_at_once, 1),
         "--practices-here": (config.practices_here, 0),
+        "--keep-hours": (config.keep_hours, 0.1),
         "--grace-s": (config.grace_s, 0),
     }
     for flag, (limit, least) in limits.items():

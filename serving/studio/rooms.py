@@ -211,6 +211,7 @@ def practice_limits(config: StudioConfig) -> PracticeLimits:
         PracticeLimits(),
         running=config.practices_at_once,
         running_here=config.practices_here,
+        keep_s=config.keep_hours and config.keep_hours * 3600,
         sessions=config.max_sessions,
         session_bytes=config.max_upload_bytes,
         audio_minutes=config.max_audio_minutes,

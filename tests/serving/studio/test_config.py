@@ -140,6 +140,7 @@ def test_an_address_has_host_and_port(address):
         ("max_bundle_bytes", 0),
         ("practices_at_once", 0),
         ("practices_here", -1),
+        ("keep_hours", 0.0),
         ("grace_s", float("inf")),
     ],
 )

@@ -33,6 +33,7 @@ def test_every_limit_reaches_its_room():
         max_bundle_bytes=13_000_000,
         practices_at_once=2,
         practices_here=0,
+        keep_hours=6.0,
         grace_s=30.0,
     )
     assert rooms.perform_limits(config).max_performances == 3
@@ -44,6 +45,7 @@ def test_every_limit_reaches_its_room():
     assert practices.training_minutes == 11.0
     assert practices.running == 2
     assert practices.running_here == 0
+    assert practices.keep_s == 6 * 3600
 
 
 @pytest.mark.parametrize("grace_s", [5.0, 20.0, 60.0])
