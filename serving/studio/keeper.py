@@ -25,7 +25,7 @@ import sys
 import time
 from typing import Any
 
-BEAT_S, LOOK_S = 1.0, 0.1
+BEAT_S, LOOK_S = 0.5, 0.1
 PULSE_NAME, ORDER_NAME, CLAIM_NAME = "pulse", "order", "claim"
 
 _PR_SET_PDEATHSIG = 1
@@ -34,34 +34,40 @@ _PR_SET_PDEATHSIG = 1
 def main(arguments: list[str]) -> int:
     """Runs a worker; returns its exit status."""
     settings = json.loads(arguments[0])
-    command = arguments[2:]
+    asked: list[
+        int
+    ] = []  # signals to hand on; from the first moment, for one may come at once
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda n, _frame: asked.append(n))
     worker = subprocess.Popen(
-        command,
+        arguments[2:],
         pass_fds=settings["fds"],
         preexec_fn=lambda: _prepare(settings),
     )
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda n, _frame: _signal(worker, n))
-    status = _watch(worker, settings)
+    status = _watch(worker, settings, asked)
     _write(settings, "over")
     return status if status >= 0 else 128 - status
 
 
-def _watch(worker: "subprocess.Popen[bytes]", settings: dict[str, Any]) -> int:
+def _watch(
+    worker: "subprocess.Popen[bytes]", settings: dict[str, Any], asked: list[int]
+) -> int:
     n_beats, beaten_at = 0, -BEAT_S
-    is_stopped = False
+    is_ordered = False
     while (status := worker.poll()) is None:
+        while asked:
+            _signal(worker, asked.pop(0))
         if time.monotonic() - beaten_at >= BEAT_S:
             n_beats, beaten_at = n_beats + 1, time.monotonic()
             _write(settings, str(n_beats))
             if _read(settings, CLAIM_NAME) not in ("", settings["token"]):
                 worker.kill()
-        order = _read(settings, ORDER_NAME)
-        if order == "kill":
-            os.killpg(0, signal.SIGKILL)
-        if order == "stop" and not is_stopped:
-            is_stopped = True
-            _signal(worker, signal.SIGINT)
+            order = _read(settings, ORDER_NAME)
+            if order == "kill":
+                os.killpg(0, signal.SIGKILL)
+            if order == "stop" and not is_ordered:
+                is_ordered = True
+                asked.append(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
             worker.wait(LOOK_S)
     return status
