@@ -8,7 +8,7 @@ typedef struct {
     int n_batch, n_blocks, block_size, n_taps, n_ringing;
     const float *sound; /* [n_batch, n_blocks, block_size] */
     const float *taps;  /* [n_batch, n_blocks, n_taps] */
-    float *filtered;    /* [n_batch, n_ringing], zeros when it comes in */
+    float *filtered;    /* [n_batch, n_ringing], added to */
     const float *upstream;
     float *to_taps;
     wide_t wide; /* of no size where blocks are filtered directly */

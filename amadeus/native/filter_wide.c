@@ -33,10 +33,10 @@ INLINE float fetch(float *to, const float *from, int n, int size) {
     int i = 0;
     for (; i <= n - LANES; i += LANES) {
         vf x = load(from + i);
-        sums += maximum(x, -x);
+        sums += absolute(x);
     }
     vf rest = load_some(from + i, n - i);
-    const float sum = total(sums + maximum(rest, -rest)), scale = sum == 0 ? 1 : 1 / sum;
+    const float sum = total(sums + absolute(rest)), scale = sum == 0 ? 1 : 1 / sum;
     memset(to + i, 0, sizeof(float) * (size - i));
     for (int j = 0; j < n; j++) to[j] = from[j] * scale;
     return sum;

@@ -107,26 +107,30 @@ def uniform(keys: tf.Tensor, first_samples: tf.Tensor, n_samples: int) -> tf.Ten
     return tf.stop_gradient(tf.ensure_shape(noise, [keys.shape[0], n_samples]))
 
 
-def filter_blocks(blocks: tf.Tensor, taps: tf.Tensor) -> tf.Tensor:
-    """Filters each block of sound with its own taps; rings overlap. Differentiable by the taps.
+def filter_blocks(blocks: tf.Tensor, taps: tf.Tensor, tail: tf.Tensor) -> tf.Tensor:
+    """Filters each block of sound with its own taps; rings overlap. Differentiable by the taps and the tail.
 
     Args:
       blocks: Shape [batch, n_frames, hop_size].
       taps: Shape [batch, n_frames, n_taps].
+      tail: What still rings of before. Shape [batch, n_taps - 1].
 
     Returns:
       Shape [batch, n_frames * hop_size + n_taps - 1].
     """
+    n_tail = taps.shape[-1] - 1
 
     @tf.custom_gradient
     def filtered(
-        taps: tf.Tensor,
-    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        return _call(_filter, [blocks, taps], 1)[0], lambda upstream: _call(
-            _filter_back, [blocks, upstream, taps], 1
-        )[0]
+        taps: tf.Tensor, tail: tf.Tensor
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            to_taps = _call(_filter_back, [blocks, upstream, taps], 1)[0]
+            return to_taps, upstream[:, :n_tail]
 
-    return tf.ensure_shape(filtered(taps), [taps.shape[0], None])
+        return _call(_filter, [blocks, taps, tail], 1)[0], gradient
+
+    return tf.ensure_shape(filtered(taps, tail), [taps.shape[0], None])
 
 
 def spectral_distances(
@@ -234,10 +238,11 @@ def _hear(
     return to_starts, to_ends
 
 
-def _filter(blocks: np.ndarray, taps: np.ndarray) -> np.ndarray:
+def _filter(blocks: np.ndarray, taps: np.ndarray, tail: np.ndarray) -> np.ndarray:
     n_batch, n_frames, hop_size = blocks.shape
     n_taps = taps.shape[-1]
     sound = np.zeros((n_batch, n_frames * hop_size + n_taps - 1), np.float32)
+    sound[:, : n_taps - 1] = tail  # the kernel adds to what is there
     library.call("filter", n_batch, n_frames, hop_size, n_taps, blocks, taps, sound)
     return sound
 

@@ -45,9 +45,9 @@ INLINE vf compare_bins(vc *pull, vc wanted, vc heard, const scale_t *s) {
     vf log_difference = logarithm(a * a * inverse_product);
     vf log_slope = minimum(b * inverse_product, fill(1.0f / QUIET));
     vf slope = s->share * minimum(audio.inverse, fill(1.0f / QUIET)) * (s->mag_weight + s->logmag_weight * log_slope);
-    slope = choose(difference > 0.0f, slope, choose(difference < 0.0f, -slope, fill(0.0f)));
+    slope = choose(difference == 0.0f, fill(0.0f), with_sign_of(slope, difference));
     *pull = (vc){heard.re * slope, heard.im * slope};
-    return s->mag_weight * maximum(difference, -difference) + s->logmag_weight * maximum(log_difference, -log_difference);
+    return s->mag_weight * absolute(difference) + s->logmag_weight * absolute(log_difference);
 }
 
 /* Each works on a row from its first frame to its last. `memory`: of as many floats as `..._memory` says, aligned to 64

@@ -43,7 +43,7 @@ INLINE sizes_t gather(vc *to, const scale_t *s, int row, int first) {
         pick(re, target, s, first, j), pick(im, audio, s, first, j);
         for (int overlap = 0; overlap < OVERLAPS; overlap++) {
             vf x = load(re + overlap), y = load(im + overlap);
-            sum.target += maximum(x, -x), sum.audio += maximum(y, -y);
+            sum.target += absolute(x), sum.audio += absolute(y);
             int i = overlap * s->hop + j;
             to[i] = (vc){x * s->window[i], y * s->window[i]};
         }

@@ -31,7 +31,7 @@ INLINE vf cut(float *to, const float *row, const scale_t *s, int frame) {
     for (int i = 0; i < s->size; i += LANES) {
         long left = s->n_samples - begin - i;
         vf x = left >= LANES ? load(row + begin + i) : left > 0 ? load_some(row + begin + i, left) : fill(0.0f);
-        sum += maximum(x, -x);
+        sum += absolute(x);
         store(to + i, x * load(s->window + i));
     }
     return fill(total(sum));

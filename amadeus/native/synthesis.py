@@ -55,11 +55,8 @@ def filter_noise(
     """Computes `amadeus.dsp.noise.filter_noise`; arguments and result as there."""
     n_batch, n_frames, n_bands = magnitudes.shape
     blocks = tf.reshape(white, [n_batch, n_frames, spec.hop_size])
-    sound = ops.filter_blocks(blocks, magnitudes @ _design(n_bands))
-    n_samples = n_frames * spec.hop_size
-    ringing = tf.pad(tail, [[0, 0], [0, n_samples]])
-    n_tail = noise.ir_size(n_bands) - 1
-    sound = sound + ringing[:, : n_samples + n_tail]
+    sound = ops.filter_blocks(blocks, magnitudes @ _design(n_bands), tail)
+    n_samples, n_tail = n_frames * spec.hop_size, noise.ir_size(n_bands) - 1
     # split rather than sliced, here as elsewhere: its gradient is several times as fast
     return noise.Filtered(*tf.split(sound, [n_samples, n_tail], axis=1))
 

@@ -29,8 +29,15 @@ INLINE vf fill(float x) { return x - (vf){0}; }
 INLINE vf choose(vi mask, vf yes, vf no) {
     return (vf)((mask & (vi)yes) | (~mask & (vi)no));
 }
+#if LANES == 16 /* the compiler does not see that these are one instruction */
+INLINE vf maximum(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
+INLINE vf minimum(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
+#else
 INLINE vf maximum(vf a, vf b) { return choose(a > b, a, b); }
 INLINE vf minimum(vf a, vf b) { return choose(a < b, a, b); }
+#endif
+INLINE vf absolute(vf x) { return (vf)((vi)x & 0x7fffffff); }
+INLINE vf with_sign_of(vf size, vf sign) { return (vf)(((vi)size & 0x7fffffff) | ((vi)sign & ~0x7fffffff)); }
 
 INLINE float total(vf x) {
     float sum = 0;

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from amadeus.dsp import reverb
 from amadeus.dsp.spectral_loss import fft_sizes_for, floor_for, spectral_distances
 from amadeus.native import library, ops
 from amadeus.v1 import profiles_pb2
@@ -131,4 +132,7 @@ def resynthesise(model: VoiceModel, crops: Crops) -> tf.Tensor:
     n_warm_up = WARM_UP_FRAMES * model.spec.hop_size
     # split rather than sliced: its gradient is three times as fast
     _, audio = tf.split(audio, [n_warm_up, audio.shape[1] - n_warm_up], axis=1)
-    return model.reverberate(audio, tf.ones([tf.shape(audio)[0]]))
+    if not model.reverb.shape[0]:
+        return audio
+    # all of the reverb: to mix it with the dry sound would cost eight passes over the audio, with the gradient
+    return reverb.convolve(audio, model.impulse_response)

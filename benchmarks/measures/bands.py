@@ -37,10 +37,12 @@ def band_levels_db(sounds: Iterable[np.ndarray], *, sample_rate: int) -> np.ndar
 
 
 def print_table(systems: dict[str, np.ndarray]) -> None:
-    """Prints one row a band and one column a system."""
+    """Prints one row a band and one column a system; bands that none can have are left out."""
     print(
         f"\n{'level of the band, dB':24}" + "".join(f"{name:>12}" for name in systems)
     )
     for i, (low, high) in enumerate(itertools.pairwise(EDGES_HZ)):
+        if all(np.isnan(levels[i]) for levels in systems.values()):
+            continue
         cells = "".join(f"{levels[i]:12.1f}" for levels in systems.values())
         print(f"{f'{low / 1000:g} to {high / 1000:g} kHz':24}{cells}")

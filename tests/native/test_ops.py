@@ -98,13 +98,13 @@ def test_filtered_noise_is_that_of_tensorflow(hop, n_bands, rng):
     tail = tf.constant(rng.standard_normal((3, noise.ir_size(n_bands) - 1)), tf.float32)
 
     def play(filter_noise):
-        return lambda magnitudes: tf.concat(
+        return lambda magnitudes, tail: tf.concat(
             filter_noise(magnitudes, white, tail=tail, spec=spec), axis=1
         )
 
     magnitudes = rng.uniform(0, 1, (3, 6, n_bands))
-    ours = values_and_slopes(play(synthesis.filter_noise), magnitudes)
-    theirs = values_and_slopes(play(noise.filter_noise), magnitudes)
+    ours = values_and_slopes(play(synthesis.filter_noise), magnitudes, tail)
+    theirs = values_and_slopes(play(noise.filter_noise), magnitudes, tail)
     assert_agree(ours, theirs, 1e-5)
 
 
