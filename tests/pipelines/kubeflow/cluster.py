@@ -264,7 +264,7 @@ class _Pod:
             )
             if watch is not None:
                 watch(self.step.name, self.attempt, process)
-            status = process.wait(timeout=self.step.seconds or 600)
+            status = process.wait(timeout=self.step.seconds or 1800)
         if self.step.cluster.publish_logs:
             logs = self.executor_input.outputs.artifacts[LOGS].artifacts[0]
             shutil.copy(log_path, self.path(logs.uri))

@@ -24,7 +24,7 @@ from tests.pipelines.conftest import Studio, profile_with
 from tests.pipelines.kubeflow.cluster import Cluster, Run, RunFailed, upload
 from tests.stores import emulators
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
 
 ROOT = "minio://mlpipeline/v2/artifacts"
 RECORDINGS = "s3://mlpipeline/recordings/cello"
@@ -212,7 +212,7 @@ def kill(task, attempt, process):
 
 @pytest.fixture(scope="module")
 def child(town, tmp_path_factory):
-    """A run that grows from the first, is killed twice, fails, and is taken up by `Retry`: the same run, the same id."""
+    """A run that grows from the first, is killed, fails, and is taken up by `Retry`: the same run, the same id."""
     long = profile_with(town.profile, step_count=N_LONG, early_stop=False)
     text = town.package(long, retries=1)
     arguments = town.arguments(practice="3-child", parent_generation=names.LATEST)
@@ -294,7 +294,7 @@ def _checkpoints():
     return [entry.key for entry in open_store(root).list()]
 
 
-def wait_for(condition, process, *, seconds=300):
+def wait_for(condition, process, *, seconds=1200):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
         if condition():
