@@ -113,7 +113,7 @@ def test_settings_are_all_knobs_with_what_differs_marked():
     )
     settings = {setting.name: setting for setting in wording.settings(profile)}
     assert set(settings) == set(profiles_pb2.LearnerProfile.DESCRIPTOR.fields_by_name)
-    assert settings["f0_tracker"][1:4] == ("crepe_tiny", "", "swift_f0")
+    assert settings["f0_tracker"][1:4] == ("crepe_tiny", "", "auto")
     assert settings["f0_viterbi"].value == "no"
     assert not settings["f0_viterbi"].is_default
     assert settings["sample_rate"].is_default
