@@ -9,7 +9,7 @@ import time
 COMMAND = [sys.executable, "-m", "amadeus.cli.main"]
 
 
-def amadeus(*arguments, home=None, answer="", cwd=None):
+def amadeus(*arguments, home=None, answer="", cwd=None, timeout_s=120):
     """Runs a command to its end."""
     return subprocess.run(
         [*COMMAND, *map(str, arguments)],
@@ -17,7 +17,7 @@ def amadeus(*arguments, home=None, answer="", cwd=None):
         input=answer,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=timeout_s,
         cwd=cwd,
     )
 

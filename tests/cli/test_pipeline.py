@@ -14,8 +14,9 @@ from pipelines.kubeflow import client_patience, client_practice, names
 from pipelines.kubeflow.client_follow import Pace
 from pipelines.kubeflow.telling import LogJournal
 from tests.cli.terminal import COMMAND, amadeus, environment
+from tests.pipelines.kubeflow.played_runs import Scene
 from tests.pipelines.kubeflow.small_package import small_package
-from tests.pipelines.kubeflow.stand_in import Fault, Scene, StandIn
+from tests.pipelines.kubeflow.stand_in import Fault, StandIn
 
 CREATES = "run_service_create_run"
 ROOT = "gs://bucket/amadeus"

@@ -21,17 +21,22 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
 from google.protobuf import json_format
-from kfp.pipeline_spec import pipeline_spec_pb2
 
 from tests.pipelines.kubeflow import published_api
+from tests.pipelines.kubeflow.played_runs import details, pod_of
+from tests.pipelines.kubeflow.server_checks import (
+    RefusedError,
+    check_run,
+    check_schedule,
+    page_of,
+    read_upload,
+)
 
 OPERATIONS = published_api.operations()
 # Served beside the API that was published: logs by the API server, events by that of the pages.
 _LOG = re.compile(r"/apis/v1alpha1/runs/([^/]+)/nodes/([^/]+)/log")
 _EVENTS = "/k8s/pod/events"
-_TYPES = {"LIST": list, "STRING": str, "NUMBER_INTEGER": int}
 
 
 @dataclass
@@ -55,33 +60,6 @@ class Fault:
     status: int = 500
     headers: dict = field(default_factory=dict)
     body: Any = None
-
-
-@dataclass
-class Scene:
-    """How a run stands from one look to the next.
-
-    Attributes:
-      tasks: By component: a state, `CACHED`, or the states of its attempts.
-      state: Of the run.
-      logs: By component and attempt, such as `trainer-0`.
-      events: What Kubernetes says of a pod, by the same names.
-      does: Is called when the scene begins.
-    """
-
-    tasks: dict = field(default_factory=dict)
-    state: str = "RUNNING"
-    logs: dict = field(default_factory=dict)
-    events: dict = field(default_factory=dict)
-    does: Any = None
-
-
-class RefusedError(Exception):
-    """The server answers with a status and words of its own."""
-
-    def __init__(self, status, text):
-        super().__init__(text)
-        self.status = status
 
 
 class StandIn:
@@ -110,6 +88,7 @@ class StandIn:
         self.experiments, self.runs, self.logs, self.events = {}, {}, {}, {}
         self.pipelines, self.versions, self.schedules = {}, {}, {}
         self.requests, self.complaints, self.faults, self.scenes = [], [], [], []
+        self.live = None  # tells the scene of a run that really runs
         self._n_made = 0
 
     def __enter__(self):
@@ -139,7 +118,7 @@ class StandIn:
         return {"multi_user": self.is_multi_user}
 
     def experiment_service_list_experiments(self, query):
-        return _page("experiments", self._mine(self.experiments, query), query)
+        return page_of("experiments", self._mine(self.experiments, query), query)
 
     def experiment_service_create_experiment(self, query, body):
         if self.is_multi_user and not body.get("namespace"):
@@ -150,7 +129,7 @@ class StandIn:
     def run_service_create_run(self, query, body):
         if body.get("experiment_id") not in self.experiments:
             raise RefusedError(404, f"no experiment {body.get('experiment_id')}")
-        _check_run(body)
+        check_run(body)
         run = self._keep(self.runs, "run_id", {**body, "state": "PENDING"})
         run["experiment_id"] = body["experiment_id"]
         return _without_nothing(run)
@@ -166,7 +145,7 @@ class StandIn:
         if self.is_multi_user and not (place or query.get("namespace")):
             raise RefusedError(400, "a namespace is missing")
         runs = [r for r in self.runs.values() if place in (None, r["experiment_id"])]
-        return _page("runs", map(_without_nothing, runs), query)
+        return page_of("runs", map(_without_nothing, runs), query)
 
     def run_service_terminate_run(self, query, run_id):
         run = self._find(self.runs, run_id)
@@ -174,7 +153,7 @@ class StandIn:
         return {}
 
     def pipeline_service_list_pipelines(self, query):
-        return _page("pipelines", self._mine(self.pipelines, query), query)
+        return page_of("pipelines", self._mine(self.pipelines, query), query)
 
     def pipeline_service_get_pipeline_version(self, query, pipeline_id, version_id):
         return self._find(self.versions, version_id)
@@ -188,7 +167,7 @@ class StandIn:
         versions = [
             v for v in self.versions.values() if v["pipeline_id"] == pipeline_id
         ]
-        return _page("pipeline_versions", versions, query)
+        return page_of("pipeline_versions", versions, query)
 
     def upload_pipeline_version(self, query, files):
         self._find(self.pipelines, query["pipelineid"])
@@ -196,7 +175,7 @@ class StandIn:
             "pipeline_id": query["pipelineid"],
             "display_name": query["name"],
             "description": query.get("description", ""),
-            "pipeline_spec": _read_upload(files["uploadfile"]),
+            "pipeline_spec": read_upload(files["uploadfile"]),
         }
         self._refuse_second(self.versions, version)
         return self._keep(self.versions, "pipeline_version_id", version)
@@ -204,11 +183,11 @@ class StandIn:
     def recurring_run_service_create_recurring_run(self, query, body):
         if body.get("experiment_id") not in self.experiments:
             raise RefusedError(404, f"no experiment {body.get('experiment_id')}")
-        _check_schedule(body)
+        check_schedule(body)
         if reference := body.get("pipeline_version_reference"):
             self._find(self.versions, reference["pipeline_version_id"])
         else:
-            _check_run(body)
+            check_run(body)
         schedule = self._keep(self.schedules, "recurring_run_id", body)
         schedule["status"] = f"{body['mode']}D"
         return schedule
@@ -218,7 +197,7 @@ class StandIn:
         found = [
             s for s in self.schedules.values() if place in (None, s["experiment_id"])
         ]
-        return _page("recurringRuns", found, query)
+        return page_of("recurringRuns", found, query)
 
     def recurring_run_service_get_recurring_run(self, query, recurring_run_id):
         return self._find(self.schedules, recurring_run_id)
@@ -237,16 +216,19 @@ class StandIn:
         return {}
 
     def _move(self, run):
-        if not self.scenes:
+        if self.live is not None:
+            scene = self.live(run)
+        elif self.scenes:
+            scene = self.scenes.pop(0)
+        else:
             return
-        scene = self.scenes.pop(0)
         run["state"] = scene.state
         tasks = run.setdefault("played", {})
         tasks.update(scene.tasks)
-        run["run_details"] = {"task_details": list(_details(run, tasks))}
-        self.logs.update({_pod(run, name): log for name, log in scene.logs.items()})
+        run["run_details"] = {"task_details": list(details(run, tasks))}
+        self.logs.update({pod_of(run, name): log for name, log in scene.logs.items()})
         self.events.update(
-            {_pod(run, name): text for name, text in scene.events.items()}
+            {pod_of(run, name): text for name, text in scene.events.items()}
         )
         if scene.does is not None:
             scene.does(run)
@@ -275,129 +257,6 @@ class StandIn:
         if key not in things:
             raise RefusedError(404, f"{key} not found")
         return things[key]
-
-
-def _page(key, things, query):
-    """Filters, sorts and cuts a list as the API is asked to."""
-    found = [t for t in things if _passes(t, query.get("filter"))]
-    by, _, direction = query.get("sort_by", "created_at asc").partition(" ")
-    found.sort(key=lambda thing: thing[by], reverse=direction == "desc")
-    begin = int(query.get("page_token") or 0)
-    end = begin + int(query.get("page_size") or 20)
-    page = {key: found[begin:end], "total_size": len(found)}
-    return page | ({"next_page_token": str(end)} if end < len(found) else {})
-
-
-def _passes(thing, text):
-    if not text:
-        return True
-    # kfp's own client counts operations and writes names as JSON does; protojson reads both.
-    told = json.loads(text.replace("stringValue", "string_value"))
-    for predicate in told["predicates"]:
-        predicate["operation"] = {1: "EQUALS"}.get(*[predicate["operation"]] * 2)
-    published_api.check("V2beta1Filter", told)
-    return all(
-        p["operation"] == "EQUALS" and thing[p["key"]] == p["string_value"]
-        for p in told["predicates"]
-    )
-
-
-def _check_run(body):
-    """What the server itself looks at: the pipeline, strictly, and what it is begun with."""
-    if not body.get("display_name"):
-        raise RefusedError(400, "The run name is empty")
-    told = body["pipeline_spec"]
-    if "pipeline_spec" in told:
-        json_format.ParseDict(told["platform_spec"], pipeline_spec_pb2.PlatformSpec())
-        told = told["pipeline_spec"]
-    spec = json_format.ParseDict(told, pipeline_spec_pb2.PipelineSpec())
-    if spec.schema_version != "2.1.0":
-        raise RefusedError(400, f"schema version {spec.schema_version}")
-    inputs = told["root"].get("inputDefinitions", {}).get("parameters", {})
-    for name, value in body["runtime_config"].get("parameters", {}).items():
-        if name not in inputs:
-            raise RefusedError(400, f"unknown parameter {name}")
-        if not isinstance(value, _TYPES[inputs[name]["parameterType"]]):
-            raise RefusedError(400, f"parameter {name} is of another type")
-
-
-def _check_schedule(body):
-    if not body.get("display_name"):
-        raise RefusedError(400, "Recurring run's name cannot be empty")
-    if not 1 <= int(body.get("max_concurrency", 0)) <= 10:
-        raise RefusedError(400, "Max concurrency must be at least 1 and at most 10")
-    if len(body.get("trigger", {})) != 1:
-        raise RefusedError(400, "one trigger is needed")
-    cron = body["trigger"].get("cron_schedule", {}).get("cron")
-    if cron is not None and len(cron.split()) != 6:
-        raise RefusedError(400, f"Expected exactly 6 fields, found {cron}")
-
-
-def _read_upload(text):
-    documents = list(yaml.safe_load_all(text))
-    spec = json_format.ParseDict(documents[0], pipeline_spec_pb2.PipelineSpec())
-    if spec.schema_version != "2.1.0" or not spec.pipeline_info.name:
-        raise RefusedError(400, "not a pipeline")
-    if len(documents) > 1:
-        json_format.ParseDict(documents[1], pipeline_spec_pb2.PlatformSpec())
-    return documents[0]
-
-
-def _details(run, tasks):
-    """Writes nodes as Argo has them: a driver, a task, and its executor with its attempts."""
-    yield _node(run, "root-driver", "SUCCEEDED")
-    yield _node(run, "root", "RUNNING", children=[f"{name}-driver" for name in tasks])
-    for number, (name, told) in enumerate(tasks.items()):
-        run = {**run, "began": number + 1}
-        attempts = told if isinstance(told, list) else []
-        state = attempts[-1] if attempts else told
-        if state == "DRIVING":
-            yield _node(run, f"{name}-driver", "RUNNING")
-            continue
-        yield _node(run, f"{name}-driver", "SUCCEEDED", children=[name])
-        if state == "SKIPPED":
-            yield _node(run, name, "SKIPPED")
-            continue
-        is_over = state in ("SUCCEEDED", "FAILED", "CACHED")
-        shown = {"CACHED": "SUCCEEDED"}.get(state, state if is_over else "RUNNING")
-        if not attempts:
-            yield _node(run, name, shown, children=[f"{name}-0"])
-            skipped = "SKIPPED" if state == "CACHED" else state
-            yield _node(run, "executor", skipped, pod=f"{name}-0")
-            continue
-        pods = [f"{name}-{number}" for number in range(len(attempts))]
-        yield _node(run, name, shown, children=[f"{name}-tries"])
-        yield _node(run, "executor", shown, pod=f"{name}-tries", children=pods)
-        for number, (pod, attempt) in enumerate(zip(pods, attempts, strict=True)):
-            yield _node(run, f"executor({number})", attempt, pod=pod)
-
-
-def _later(run, seconds):
-    """A moment of the run: each component begins a minute after the one before."""
-    began = datetime.datetime.fromisoformat(run["created_at"])
-    after = datetime.timedelta(minutes=run.get("began", 0) - 1, seconds=seconds)
-    return (began + after).isoformat()
-
-
-def _node(run, name, state, *, pod=None, children=()):
-    is_open = state in ("PENDING", "RUNNING")
-    return {
-        "run_id": run["run_id"],
-        "task_id": str(
-            uuid.uuid5(uuid.NAMESPACE_OID, f"{run['run_id']}/{pod or name}")
-        ),
-        "display_name": name,
-        "state": state,
-        "create_time": run["created_at"],
-        "start_time": _later(run, 60),
-        "end_time": "1970-01-01T00:00:00Z" if is_open else _later(run, 90),
-        "pod_name": _pod(run, pod or name),
-        "child_tasks": [{"pod_name": _pod(run, child)} for child in children],
-    }
-
-
-def _pod(run, name):
-    return f"run-{run['run_id'][:8]}-{name}"
 
 
 def _without_nothing(run):

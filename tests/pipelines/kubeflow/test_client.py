@@ -13,8 +13,9 @@ from pipelines.kubeflow import client_patience
 from pipelines.kubeflow.client import Cluster
 from pipelines.kubeflow.client_endpoint import Endpoint
 from pipelines.kubeflow.client_messages import Submission
+from tests.pipelines.kubeflow.played_runs import Scene
 from tests.pipelines.kubeflow.small_package import small_package
-from tests.pipelines.kubeflow.stand_in import Fault, Scene, StandIn
+from tests.pipelines.kubeflow.stand_in import Fault, StandIn
 
 PACKAGE = small_package()
 SUBMISSION = Submission(

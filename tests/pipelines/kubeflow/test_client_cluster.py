@@ -11,8 +11,9 @@ from tests.cli.terminal import amadeus
 from tests.e2e.sounds import write_takes
 from tests.personality.conftest import bundle_bytes, voice_path  # noqa: F401
 from tests.personality.forging import contents, forge, rewritten
+from tests.pipelines.kubeflow.played_runs import Scene
 from tests.pipelines.kubeflow.small_package import small_package
-from tests.pipelines.kubeflow.stand_in import Scene, StandIn
+from tests.pipelines.kubeflow.stand_in import StandIn
 from tests.pipelines.kubeflow.test_client_follow import log_of, step
 from tests.stores import emulators
 

@@ -12,8 +12,9 @@ from pipelines.kubeflow.client_endpoint import Endpoint
 from pipelines.kubeflow.client_follow import Pace, follow
 from pipelines.kubeflow.client_messages import Submission
 from pipelines.kubeflow.telling import LogJournal, read_events
+from tests.pipelines.kubeflow.played_runs import Scene
 from tests.pipelines.kubeflow.small_package import small_package
-from tests.pipelines.kubeflow.stand_in import Fault, Scene, StandIn
+from tests.pipelines.kubeflow.stand_in import Fault, StandIn
 
 PACE = Pace(poll_s=(0.001, 0.002), log_s=0.0, wait_s=0.0)
 PULL = 'Failed to pull image "amadeus:1": not found'
@@ -275,15 +276,15 @@ def test_a_token_is_read_anew_each_time(api, tmp_path):
 
 def test_without_pods_a_run_is_followed_by_its_tasks(api, monkeypatch):
     """Releases before 2.5 name no pods."""
-    from tests.pipelines.kubeflow import stand_in
+    from tests.pipelines.kubeflow import played_runs
 
-    plain = stand_in._node
+    plain = played_runs.node
 
     def without_pods(*arguments, **options):
         node = plain(*arguments, **options)
         return {**node, "pod_name": "", "child_tasks": []}
 
-    monkeypatch.setattr(stand_in, "_node", without_pods)
+    monkeypatch.setattr(played_runs, "node", without_pods)
     _, ear = followed(
         api,
         [
