@@ -22,7 +22,7 @@ ESSENTIAL_PACKAGES = (
     *("tensorflow", "tfx", "ml-metadata", "apache-beam", "protobuf", "numpy", "scipy"),
     *("grpcio", "grpcio-status", "grpcio-health-checking", "grpcio-reflection"),
     *("tensorflow-serving-api", "aiohttp", "prometheus-client"),
-    *("onnxruntime", "swift-f0", "soundfile", "soxr", "mido"),
+    *("onnxruntime", "swift-f0", "torchcrepe", "soundfile", "soxr", "mido"),
     *("rich", "click", "platformdirs", "matplotlib", "jinja2"),
 )
 PROTO_STUBS = (
