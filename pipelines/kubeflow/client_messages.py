@@ -193,7 +193,7 @@ def read_run(run: models.V2beta1Run) -> Run:
     details = run.run_details or models.V2beta1RunDetails()
     return Run(
         run_id=run.run_id,
-        name=run.display_name or "",
+        name=tame(run.display_name or ""),
         state=run.state or "PENDING",
         created_at=run.created_at,
         pipeline_root=config.pipeline_root or "",
@@ -237,4 +237,4 @@ def _read_text(
     """Finds what is said of a failure: beside the state, or in the last of the states there were."""
     said = [status.error for status in history or () if status.error]
     words = [status.message for status in (error, *reversed(said)) if status]
-    return next((word for word in words if word), "")
+    return tame(next((word for word in words if word), ""))

@@ -12,11 +12,18 @@ from amadeus.cli.practice import listen_first, new_practice_id
 from amadeus.cli.quiet import stderr_kept_back
 from amadeus.cli.status import (
     EXIT_BAD_INPUT,
+    EXIT_FAULT,
     EXIT_INTERRUPTED,
     complain,
 )
 from amadeus.cli.summary import say_result
-from amadeus.errors import ClusterError, ConfigError, NotHeldError
+from amadeus.errors import (
+    ClusterError,
+    ConfigError,
+    HomeError,
+    NotHeldError,
+    StoreError,
+)
 from amadeus.home import NAME_PATTERN, Home
 from amadeus.personality import profiles
 from amadeus.report.session import Session
@@ -226,7 +233,7 @@ def _follow(
     except KeyboardInterrupt:
         ways = _ways(cluster.endpoint, run.run_id)
         return complain(f"left; the run goes on without you\n{ways}", EXIT_INTERRUPTED)
-    except ClusterError as error:
+    except (ClusterError, ConfigError) as error:  # or the token's file is gone
         link = cluster.endpoint.run_link(run.run_id)
         ways = _ways(cluster.endpoint, run.run_id)
         return complain(f"{error}\n  the run goes on: {link}\n{ways}", EXIT_BAD_INPUT)
@@ -259,14 +266,24 @@ def _conclude(
             f"{run.run_id}` brings it home with --personalities URL"
         )
         return 0
-    for line in _bring_home(home, seen, deu, store_url, link, wall_s):
+    try:
+        lines = _bring_home(home, seen, deu, store_url, link, wall_s)
+    except (StoreError, HomeError) as error:
+        return complain(
+            f"{error}\n  the run ended well: {link}\n  its voice is in {store_url}; bring it home with `amadeus "
+            f"pipeline follow {run.run_id}`",
+            EXIT_BAD_INPUT,
+        )
+    for line in lines:
         click.echo(line)
     return 0
 
 
 def _explain_failure(run: Run, seen: Session, link: str) -> int:
     if seen.failed is not None:
-        status = seen.failed.exit_status or EXIT_BAD_INPUT
+        # A container that was asked to stop says 130, which is not for whoever follows.
+        is_ours = seen.failed.exit_status == EXIT_FAULT
+        status = EXIT_FAULT if is_ours else EXIT_BAD_INPUT
         return complain(f"{seen.failed.text}\n  the run: {link}", status)
     done = [cost.name for cost in seen.components]
     where = next((name for name in seen.started_s if name not in done), "")

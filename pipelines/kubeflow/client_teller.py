@@ -79,7 +79,10 @@ class Teller:
         if self._display is None:
             click.echo(text)
         else:
-            self._display.show(PracticeEvent(warning=Warning(text=text)))
+            said = PracticeEvent(
+                elapsed_s=self.session.elapsed_s, warning=Warning(text=text)
+            )
+            self._display.show(said)
 
     def _show(self) -> Display:
         if self._display is None:

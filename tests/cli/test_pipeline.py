@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from amadeus.errors import StoreError
 from amadeus.v1 import practice_pb2
 from pipelines.kubeflow import client_patience, client_practice, names
 from pipelines.kubeflow.client_follow import Pace
@@ -247,6 +248,7 @@ def test_components_are_followed_line_by_line(run, api, begin):
             "gs://bucket is not there",
         ),
         (failed("the practice met a fault of Amadeus (X).", 1), 1, "met a fault"),
+        (failed("the container was asked to stop.", 130), 2, "was asked to stop"),
         ("nothing of use", 2, "Trainer failed, and said nothing that can be read"),
     ],
 )
@@ -258,6 +260,22 @@ def test_a_run_that_failed_says_why_and_where(run, api, begin, log, status, sent
     assert given == status
     assert sentence in said
     assert f"the run: {api.url}/#/runs/details/{run_id}" in said
+
+
+def test_a_voice_that_does_not_come_home_can_be_fetched_later(
+    run, api, begin, monkeypatch
+):
+    def lose(*_):
+        raise StoreError("the bucket does not answer.")
+
+    monkeypatch.setattr(client_practice, "_bring_home", lose)
+    run_id = begin()
+    api.scenes = [Scene(state="SUCCEEDED")]
+    status, said = run("pipeline", "follow", run_id, "--personalities", "gs://b/voices")
+    assert status == 2
+    assert "the bucket does not answer." in said
+    assert "the run ended well" in said
+    assert f"bring it home with `amadeus pipeline follow {run_id}`" in said
 
 
 def test_an_image_that_cannot_be_pulled_is_said_with_the_run(
