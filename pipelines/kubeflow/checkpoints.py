@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from amadeus.errors import ConfigError, StoreError
+from amadeus.journal import emit
 from amadeus.stores import open_store
 from amadeus.stores.folders import digest_file
 from amadeus.stores.store import Store
+from amadeus.v1 import practice_pb2
 from amadeus.voice import training
 
 INTERVAL_VARIABLE = "AMADEUS_CHECKPOINT_INTERVAL_S"
@@ -41,9 +43,11 @@ def lesson_folder(root: str, pipeline: str, parts: Mapping[str, Any]) -> str:
 @contextlib.contextmanager
 def kept(folder: Path, url: str) -> Iterator[None]:
     """Keeps a folder's files in a store while something is done, and removes them there once it is done well."""
-    store = open_store(url)
     training.CHECKPOINT_INTERVAL_S = interval_s()
-    _restore(store, folder)
+    store = _open(url, folder)
+    if store is None:
+        yield
+        return
     mirror = _Mirror(folder, store)
     stop = threading.Event()
     watcher = threading.Thread(
@@ -79,6 +83,22 @@ def interval_s() -> float:
             f"{INTERVAL_VARIABLE}={text} is no time: write seconds, such as 15."
         )
     return seconds
+
+
+def _open(url: str, folder: Path) -> Store | None:
+    """Opens the store and takes up what is in it.
+
+    A lesson can be taught without: the launcher may reach a bucket that the container may not.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        store = open_store(url)
+        _restore(store, folder)
+    except StoreError as error:
+        text = f"this lesson keeps no checkpoints, and begins anew if its container is killed: {error}"
+        emit(warning=practice_pb2.Warning(text=text))
+        return None
+    return store
 
 
 def _look_s() -> float:
@@ -130,7 +150,6 @@ def _still(path: Path) -> Iterator[Path]:
 
 
 def _restore(store: Store, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     for entry in list(store.list()):
         path = folder / entry.key
         path.parent.mkdir(parents=True, exist_ok=True)

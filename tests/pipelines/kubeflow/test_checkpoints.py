@@ -74,6 +74,18 @@ def test_a_store_that_is_gone_for_a_while_ends_no_lesson(tmp_path, caplog):
         wait_for(lambda: keys(str(url)) == ["lesson/training.npz"])
 
 
+def test_a_bucket_that_a_container_may_not_reach_ends_no_lesson(
+    tmp_path, monkeypatch, caplog
+):
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    caplog.set_level("INFO")
+    with checkpoints.kept(tmp_path / "pod", "minio://mlpipeline/checkpoints"):
+        write(tmp_path / "pod", "step 100")
+    assert "keeps no checkpoints" in caplog.text
+    assert "AWS_ENDPOINT_URL_S3" in caplog.text
+
+
 def test_lessons_that_differ_are_kept_apart():
     def folder(**parts):
         return checkpoints.lesson_folder("gs://b/root/", "imitation-cello", parts)
