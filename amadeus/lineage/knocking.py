@@ -22,6 +22,8 @@ _SSL: Final = 0x0800  # of a server's capabilities
 _SSL_REQUEST = (
     0x0200 | 0x8000 | 0x0001 | _SSL
 )  # protocol 4.1, secure, long password, TLS
+_ERROR, _VERSION = b"\xff", b"\x0a"  # how a first packet begins
+_LATER = (1040, 1053, 1203)  # too many connections, shutting down, too many of ours
 _MAX_PACKET, _UTF8 = 1 << 24, 33
 
 
@@ -71,16 +73,36 @@ def _greet(link: socket.socket) -> bool:
     """Reads the greeting; says whether the server offers TLS."""
     size = int.from_bytes(_read(link, 4)[:3], "little")
     greeting = _read(link, size)
-    if not greeting or greeting[0] != 10:
-        return False  # an error, such as too many connections, which ML Metadata will meet too
+    if greeting[:1] == _ERROR:
+        _refuse(greeting)
+    if greeting[:1] != _VERSION:
+        raise EOFError("it is no MySQL server")
     behind_version = greeting.index(b"\0", 1) + 1
     at = behind_version + 4 + 8 + 1  # number of the connection, half of a salt, a zero
     (capabilities,) = struct.unpack_from("<H", greeting, at)
     return bool(capabilities & _SSL)
 
 
+def _refuse(packet: bytes) -> None:
+    """Says what a server says instead of greeting.
+
+    Raises:
+      EOFError: It cannot take us now.
+      HomeError: It does not want us.
+    """
+    number = int.from_bytes(packet[1:3], "little")
+    said = packet[3:].decode(errors="replace").strip()[:200]
+    if number in _LATER:
+        raise EOFError(said)
+    raise HomeError(
+        f"the MySQL server refuses us ({said}): have who runs it let this machine in."
+    )
+
+
 def _request() -> bytes:
-    return struct.pack("<IIB23x", _SSL_REQUEST, _MAX_PACKET, _UTF8)
+    return struct.pack("<IIB23x", _SSL_REQUEST, _ERROR, _VERSION = b"\xff", b"\x0a"  # how a first packet begins
+_LATER = (1040, 1053, 1203)  # too many connections, shutting down, too many of ours
+_MAX_PACKET, _UTF8)
 
 
 def _shake_hands(

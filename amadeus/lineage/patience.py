@@ -37,6 +37,7 @@ PATIENCE_S = 90.0
 MARK_PREFIX = "once:"  # of an `external_id` that makes a write recognisable
 
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.1, 5.0
+_DOUBT_S = 0.5
 _DEADLINE_EXCEEDED, _UNAVAILABLE = 4, 14
 _GONE_WORDS = (
     "Lost connection",
@@ -89,15 +90,23 @@ class PatientStore(ml_metadata.MetadataStore):
         else:
             token = read_password()
         try:
+            self._connect_to(config)
+        except LoginRefusedError:
+            time.sleep(_DOUBT_S)  # it may have gone between our knocking and entering
+            knock(self._target.mysql, self._place)
+            self._connect_to(config)
+        if token:
+            self._metadata_store_stub = _Stub(self._metadata_store_stub, token)
+        self._is_connected = True
+
+    def _connect_to(self, config: Config) -> None:
+        try:
             with _discreet():
                 super().__init__(config)
         except RuntimeError as error:
             if "mysql_real_connect failed" in str(error):
                 raise LoginRefusedError(str(error)) from error
             raise
-        if token:
-            self._metadata_store_stub = _Stub(self._metadata_store_stub, token)
-        self._is_connected = True
 
     def _call_method(self, method_name: str, request: Any, response: Any) -> None:
         mark(request)

@@ -1,6 +1,7 @@
 """A MySQL server that goes away: what was asked is asked again, written once, and given up in one sentence."""
 
 import logging
+import socket
 import threading
 import time
 
@@ -10,8 +11,9 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from amadeus import lineage
 from amadeus.cli.main import main
-from amadeus.errors import ConfigError
+from amadeus.errors import ConfigError, HomeError
 from amadeus.lineage import patience
+from amadeus.lineage.knocking import SilentError, knock
 from amadeus.lineage.patience import MetadataGoneError
 from amadeus.lineage.store import Mode, open_store
 from tests.lineage import mariadb
@@ -191,3 +193,30 @@ def _count(store):
         len(store.get_contexts()),
         len(events),
     )
+
+
+@pytest.mark.parametrize(
+    ("packet", "error", "words"),
+    [
+        (b"\xff\x10\x04Too many connections", SilentError, "Too many connections"),
+        (b"\xff\x6a\x04Host 'x' is not allowed", HomeError, "Host 'x' is not allowed"),
+        (b"HTTP/1.1 400", SilentError, "it is no MySQL server"),
+        (b"", SilentError, "it hung up"),
+    ],
+)
+def test_what_does_not_greet_is_said(packet, error, words):
+    config = mlmd.MySQLDatabaseConfig(host="127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config.port = listener.getsockname()[1]
+
+        def answer():
+            link, _ = listener.accept()
+            with link:
+                if packet:
+                    link.sendall(len(packet).to_bytes(3, "little") + b"\0" + packet)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(error, match=words):
+            knock(config, "mysql://there")
+        thread.join()
