@@ -100,9 +100,7 @@ def _refuse(packet: bytes) -> None:
 
 
 def _request() -> bytes:
-    return struct.pack("<IIB23x", _SSL_REQUEST, _ERROR, _VERSION = b"\xff", b"\x0a"  # how a first packet begins
-_LATER = (1040, 1053, 1203)  # too many connections, shutting down, too many of ours
-_MAX_PACKET, _UTF8)
+    return struct.pack("<IIB23x", _SSL_REQUEST, _MAX_PACKET, _UTF8)
 
 
 def _shake_hands(
