@@ -45,7 +45,7 @@ def api(server, monkeypatch):
 
 @pytest.fixture
 def cluster(api):
-    return Cluster(Endpoint(url=api.url), patience_s=5.0, timeout_s=(5.0, 5.0))
+    return Cluster(Endpoint(url=api.url), patience_s=60.0)
 
 
 def test_a_run_is_begun_as_kfps_own_client_begins_it(api, cluster, tmp_path):
@@ -91,7 +91,7 @@ def test_an_experiment_is_made_once(api, cluster):
 def test_where_there_are_many_users_the_namespace_is_said(api):
     api.is_multi_user = True
     endpoint = Endpoint(url=api.url, namespace="ama")
-    cluster = Cluster(endpoint, patience_s=5.0)
+    cluster = Cluster(endpoint, patience_s=60.0)
     run = cluster.begin(SUBMISSION)
     (experiment,) = api.experiments.values()
     assert experiment["namespace"] == "ama"
@@ -238,7 +238,7 @@ def test_patience_has_an_end(api):
 
 
 def test_a_server_that_says_nothing_is_not_waited_for_without_end(api):
-    cluster = Cluster(Endpoint(url=api.url), patience_s=5.0, timeout_s=(5.0, 0.2))
+    cluster = Cluster(Endpoint(url=api.url), patience_s=60.0, timeout_s=(5.0, 0.2))
     run_id = cluster.begin(SUBMISSION).run_id
     api.faults = [Fault("slow")]
     assert cluster.run(run_id).run_id == run_id

@@ -87,7 +87,7 @@ def failed(text, status=2):
 
 def followed(api, scenes, **options):
     api.scenes = scenes
-    cluster = Cluster(Endpoint(url=api.url), patience_s=5.0)
+    cluster = Cluster(Endpoint(url=api.url), patience_s=60.0)
     package = small_package()
     run_id = cluster.begin(Submission(name="run", pipeline=package.pipeline)).run_id
     ear = Ear()

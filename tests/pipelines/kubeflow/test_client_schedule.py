@@ -39,7 +39,7 @@ def api(server, monkeypatch):
 
 @pytest.fixture
 def cluster(api):
-    return Cluster(Endpoint(url=api.url), patience_s=5.0)
+    return Cluster(Endpoint(url=api.url), patience_s=60.0)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.pipelines.kubeflow.played_runs import Scene
 from tests.pipelines.kubeflow.stand_in import StandIn
 from tests.stores import emulators
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 BUCKET = "mlpipeline"
 ROOT = f"s3://{BUCKET}/v2/artifacts"
@@ -102,7 +102,7 @@ def test_one_command_has_a_cluster_practise_and_brings_the_voice_home(
         *("--steps", 2, "--seed", 1, *learner, "--personalities", VOICES),
         *("--image", f"amadeus@sha256:{'0' * 64}", "--pipeline-root", ROOT),
         home=home,
-        timeout_s=800,
+        timeout_s=1700,
     )
     assert done.returncode == 0, done.stderr + done.stdout
     lines = [line.strip() for line in done.stdout.splitlines()]
