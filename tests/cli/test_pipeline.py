@@ -12,6 +12,7 @@ import pytest
 from amadeus.errors import StoreError
 from amadeus.v1 import practice_pb2
 from pipelines.kubeflow import client_patience, client_practice, names
+from pipelines.kubeflow.client import Cluster
 from pipelines.kubeflow.client_follow import Pace
 from pipelines.kubeflow.telling import LogJournal
 from tests.cli.terminal import COMMAND, amadeus, environment
@@ -362,6 +363,24 @@ def test_a_quota_is_waited_for_and_said(run, api, package, takes):
     assert said.count("are asked too much at the moment (quota)") == 2
     assert "trying again in 1 s" in said
     assert len(api.runs) == 1
+
+
+def test_who_leaves_while_a_run_is_begun_is_told_its_name(
+    run, api, package, takes, monkeypatch
+):
+    begin = Cluster.begin
+
+    def leave(cluster, submission):
+        begin(cluster, submission)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Cluster, "begin", leave)
+    status, said = run(*imitate(package, takes))
+    assert status == 130
+    (begun,) = api.runs.values()
+    assert f"its name is {begun['display_name']!r}" in said
+    _, said = run("pipeline", "cancel", begun["display_name"])
+    assert begun["state"] == "CANCELED"
 
 
 def test_runs_are_listed(run, api, begin):

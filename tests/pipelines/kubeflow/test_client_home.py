@@ -4,8 +4,9 @@ import hashlib
 
 import pytest
 
-from amadeus.errors import BundleError, ConfigError, RecordingError
+from amadeus.errors import BundleError, ConfigError, RecordingError, StoreError
 from amadeus.stores import list_voices, publish_voice
+from pipelines.kubeflow import client_recordings
 from pipelines.kubeflow.client_home import bring_home
 from pipelines.kubeflow.client_recordings import (
     look,
@@ -137,3 +138,14 @@ def test_it_is_seen_beforehand_that_there_are_no_recordings(tmp_path):
     assert look([f"file://{tmp_path}", f"file://{tmp_path}/a.wav"]) == []
     with pytest.raises(RecordingError, match="holds no recordings"):
         look([f"file://{tmp_path}/nothing"])
+
+
+def test_what_cannot_be_seen_from_here_is_said_and_left_to_the_cluster(monkeypatch):
+    def refuse(_url):
+        raise StoreError("there are no credentials.")
+
+    monkeypatch.setattr(client_recordings, "open_store", refuse)
+    (said,) = look(["gs://bucket/cello"])
+    assert (
+        said == "gs://bucket/cello cannot be seen from here: there are no credentials."
+    )
