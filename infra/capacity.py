@@ -21,6 +21,7 @@ class Measured:
       studio_gb: A studio in its image, no voice loaded.
       voice_gb: A voice more in a model server, of 41 (preset live).
       voice_disk_gb: A voice as files.
+      artifacts_gb: What a pipeline leaves of 10 minutes of recordings: five times their flac, 22 MB of the examples' 4.
       session_ms: To read a session in a look at all; a studio looks `looks_per_s` times a second.
     """
 
@@ -31,6 +32,7 @@ class Measured:
     studio_gb: float = 0.75
     voice_gb: float = 0.020
     voice_disk_gb: float = 0.0014
+    artifacts_gb: float = 0.15
     session_ms: float = 0.040
     looks_per_s: float = 20.0
 
@@ -122,7 +124,8 @@ def work_out(
     sessions = math.ceil(n_practices * a.keep_days)
     looking = sessions * m.session_ms / 1000 * m.looks_per_s
     disk_gb = (
-        n_instruments * a.generations * m.voice_disk_gb + sessions * a.recordings_gb
+        n_instruments * a.generations * (m.voice_disk_gb + m.artifacts_gb)
+        + sessions * a.recordings_gb
     )
     steady_cores = 2.0 * (studios + servers)
     steady_gb = studios * m.studio_gb + servers * server_gb
