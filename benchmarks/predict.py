@@ -59,12 +59,14 @@ def main(argv: list[str]) -> int:
 
 async def _run(options: argparse.Namespace, scratch: Path) -> None:
     from benchmarks.measures import timing, voices
+    from serving.model_server import session
     from serving.model_server.config import Model
     from serving.model_server.core import ModelServer
     from serving.model_server.grpc_service import GrpcServer
 
     path = scratch / "voice" / "1"
     path.mkdir(parents=True)
+    session.begin_threads()  # as in a server, for all rows
     voices.make(options.learner or SETTINGS, str(path))
     models = ModelServer([Model("voice", path.parent)])
     models.start()

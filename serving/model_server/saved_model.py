@@ -8,7 +8,6 @@ Reference: Protocol Buffers, "Encoding"; tensorflow/core/protobuf/saved_model.pr
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from google.protobuf import message
 from tensorflow.core.protobuf import meta_graph_pb2
@@ -23,20 +22,8 @@ _OLD_CONTROL_FLOW = ("Switch", "Merge", "Enter", "Exit", "NextIteration", "LoopC
 _OPERATION = 0x12  # before a node's operation: field 2, with a length
 
 
-class Outline(NamedTuple):
-    """A SavedModel without its graph.
-
-    Attributes:
-      meta_graph: Of the tag `serve`: what it is, and its signatures.
-      needs_threads: Whether its graph has control flow of TensorFlow 1.
-    """
-
-    meta_graph: meta_graph_pb2.MetaGraphDef
-    needs_threads: bool
-
-
-def read_outline(path: Path) -> Outline:
-    """Reads a SavedModel's file.
+def read_outline(path: Path) -> meta_graph_pb2.MetaGraphDef:
+    """Reads what the graph of the tag `serve` is and its signatures, not the graph.
 
     Args:
       path: Folder of the SavedModel.
@@ -46,14 +33,27 @@ def read_outline(path: Path) -> Outline:
       ValueError: It is damaged.
       LookupError: It has no graph to be served, or not the variables for it.
     """
-    content = (path / "saved_model.pb").read_bytes()
-    for number, graph in _fields(memoryview(content)):
+    content = memoryview((path / "saved_model.pb").read_bytes())
+    for number, graph in _fields(content):
         if number == _META_GRAPH:
             meta_graph = _without_graph(graph)
             if TAG in meta_graph.meta_info_def.tags:
                 _check_variables(path, meta_graph)
-                return Outline(meta_graph, _has_old_control_flow(content))
+                return meta_graph
     raise LookupError(f"no graph of {path} has the tag {TAG}")
+
+
+def needs_threads(path: Path) -> bool:
+    """Whether a SavedModel has control flow of TensorFlow 1.
+
+    Raises:
+      OSError: It cannot be read.
+    """
+    content = (path / "saved_model.pb").read_bytes()
+    return any(
+        bytes([_OPERATION, len(name)]) + name.encode() in content
+        for name in _OLD_CONTROL_FLOW
+    )
 
 
 def _check_variables(path: Path, meta_graph: meta_graph_pb2.MetaGraphDef) -> None:
@@ -81,13 +81,6 @@ def _tagged(number: int, value: bytes) -> bytes:
         size += bytes([n_bytes & 0x7F | 0x80])
         n_bytes >>= 7
     return bytes([number << 3 | _LENGTH]) + size + bytes([n_bytes]) + value
-
-
-def _has_old_control_flow(content: bytes) -> bool:
-    return any(
-        bytes([_OPERATION, len(name)]) + name.encode() in content
-        for name in _OLD_CONTROL_FLOW
-    )
 
 
 def _fields(content: memoryview) -> Iterator[tuple[int, memoryview]]:

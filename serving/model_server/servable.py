@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 import tensorflow as tf
 
-from serving.model_server.saved_model import read_outline
+from serving.model_server.saved_model import needs_threads, read_outline
 from serving.model_server.session import Feeds, Session
 from serving.model_server.status import (
     Code,
@@ -64,11 +64,10 @@ class Servable:
         """
         _check_present(path)
         try:
-            outline = read_outline(path)
+            outline, is_threaded = read_outline(path), needs_threads(path)
         except (OSError, ValueError, LookupError) as error:
             raise ServingError(Code.DATA_LOSS, _first_line(error)) from None
-        session = Session.load(path, is_threaded=outline.needs_threads)
-        return cls(path, session, outline.meta_graph)
+        return cls(path, Session.load(path, is_threaded=is_threaded), outline)
 
     def signature(self, name: str) -> Any:
         """Finds a SignatureDef.

@@ -302,7 +302,7 @@ def read_facts(voice_path: Path, _stamp: tuple[int, int]) -> Facts:
     profile = profiles.complete_learner_profile(personality.learner_profile)
     try:
         impulse_response = read_impulse_response(weights)
-        signatures = read_outline(voice_path).meta_graph.signature_def
+        signatures = read_outline(voice_path).signature_def
         state_size = signatures["perform"].inputs["state"].tensor_shape.dim[1].size
     except (OSError, ValueError, LookupError) as error:
         raise VoiceError(

@@ -463,3 +463,37 @@ def test_sound_that_is_none_is_refused(samples, sentence):
     audio = perform_pb2.InputAudio(samples=samples)
     with pytest.raises(ConfigError, match=sentence):
         stage.performance.obey(perform_pb2.PerformRequest(audio=audio))
+
+
+def test_what_is_sung_ahead_is_what_would_be_sung(rng):
+    """Known events are kept to the sample, whether or not notes are sung ahead between blocks."""
+
+    def play(ahead):
+        stage = Stage(player_profile={"voice_count": 4})
+        for step in range(12):
+            key, place = 50 + 3 * (step % 5), 700 * step + 33 * step % 240
+            stage.midi(0x90, key, 100, at=place)
+            stage.midi(0xE0, 0, 64 + 3 * step, at=place + 401)
+            stage.midi(0x80, key, 64, at=place + 2_111)
+        for _ in range(60):
+            if ahead:
+                drive(stage.performance.sing_ahead(240))
+            stage.play(0.005)
+        return stage.sound
+
+    sung = play(ahead=True)
+    assert np.abs(sung).max() > 0.01
+    np.testing.assert_array_equal(sung, play(ahead=False))
+
+
+def test_a_note_waits_for_nothing_that_is_sung_ahead():
+    stage = Stage()
+    stage.midi(0x90, 60, 100).play(0.1)
+    singer = stage.singer
+    drive(stage.performance.sing_ahead(240))
+    n_asked = len(singer.batch_sizes)
+    stage.play(0.005)
+    assert len(singer.batch_sizes) == n_asked  # all was there
+    drive(stage.performance.sing_ahead(240))
+    stage.midi(0x90, 72, 100).play(0.005)
+    assert singer.batch_sizes[-1] == 1  # the new note alone, in this very block

@@ -30,11 +30,10 @@ def write(path, proto):
 def test_signatures_are_those_of_the_file_and_the_graph_is_left_out(several):
     outline = saved_model.read_outline(several)
     wanted = parse(several).meta_graphs[0]
-    assert outline.meta_graph.signature_def == wanted.signature_def
-    assert outline.meta_graph.meta_info_def == wanted.meta_info_def
+    assert outline.signature_def == wanted.signature_def
+    assert outline.meta_info_def == wanted.meta_info_def
     assert wanted.graph_def.node
-    assert not outline.meta_graph.graph_def.node
-    assert not outline.needs_threads
+    assert not outline.graph_def.node
 
 
 def test_the_graph_of_the_tag_serve_is_the_one(several, tmp_path):
@@ -46,7 +45,7 @@ def test_the_graph_of_the_tag_serve_is_the_one(several, tmp_path):
     proto.meta_graphs[0].saver_def.Clear()
     proto.meta_graphs[1].saver_def.Clear()
     outline = saved_model.read_outline(write(tmp_path, proto))
-    assert set(outline.meta_graph.signature_def) >= {"serving_default", "negative"}
+    assert set(outline.signature_def) >= {"serving_default", "negative"}
     proto.meta_graphs[1].meta_info_def.tags[:] = ["train"]
     with pytest.raises(LookupError, match="tag serve"):
         saved_model.read_outline(write(tmp_path, proto))
@@ -57,9 +56,9 @@ def test_control_flow_of_tensorflow_1_is_seen(several, tmp_path, op):
     proto = parse(several)
     proto.meta_graphs[0].saver_def.Clear()
     proto.meta_graphs[0].graph_def.node.add(name=f"{op}V2Checkpoints", op=f"{op}V2")
-    assert not saved_model.read_outline(write(tmp_path, proto)).needs_threads
+    assert not saved_model.needs_threads(write(tmp_path, proto))
     proto.meta_graphs[0].graph_def.node.add(name="x", op=op)
-    assert saved_model.read_outline(write(tmp_path, proto)).needs_threads
+    assert saved_model.needs_threads(write(tmp_path, proto))
 
 
 def test_bytes_that_are_no_message_end_in_an_error(several, tmp_path):
@@ -78,4 +77,4 @@ def test_a_model_without_variables_needs_none(tmp_path):
     with v1.Graph().as_default(), v1.Session() as session:
         x = v1.placeholder(tf.float32, [], "x")
         v1.saved_model.simple_save(session, str(tmp_path / "1"), {"x": x}, {"y": 2 * x})
-    assert saved_model.read_outline(tmp_path / "1").meta_graph.signature_def
+    assert saved_model.read_outline(tmp_path / "1").signature_def
