@@ -75,9 +75,13 @@ def main() -> int:
 
 def _door(**settings: Any) -> StudioConfig:
     """Holds this server to the rules of a studio's door."""
-    closed = {"model_server_port": None, "model_server_rest_port": None}
     try:
-        return StudioConfig(metrics_port=None, **closed, **settings)
+        return StudioConfig(
+            metrics_port=None,
+            model_server_port=None,
+            model_server_rest_port=None,
+            **settings,
+        )
     except ConfigError as error:
         text = str(error).replace("the studio", "the metadata server")
         raise ConfigError(
