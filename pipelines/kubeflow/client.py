@@ -187,9 +187,8 @@ class Cluster:
     def read_events(self, pod: str) -> list[str]:
         """Reads what Kubernetes warns of about a pod, the newest last; empty where that is not to be had."""
         # Served by the pages of Kubeflow, not by its API.
-        namespace = self.endpoint.namespace or NAMESPACE
-        query = urllib.parse.urlencode({"podname": pod, "podnamespace": namespace})
-        text = self.api.rest_client.read_text(f"/k8s/pod/events?{query}", LOG_BYTES)
+        path = f"/k8s/pod/events?{self._place(pod)}"
+        text = self.api.rest_client.read_beside(path, "application/json", LOG_BYTES)
         try:
             events = json.loads(text or b"{}").get("items", [])
             return [
@@ -202,9 +201,16 @@ class Cluster:
 
     def read_log(self, run_id: str, pod: str) -> bytes | None:
         """Reads the beginning of a pod's log; None where it is not to be had."""
-        # Served beside the published API; the pages of runs read their logs here, too.
-        path = f"/apis/v1alpha1/runs/{run_id}/nodes/{pod}/log"
-        return self.api.rest_client.read_text(path, LOG_BYTES)
+        # By the API server, beside what is published, and by the pages, which stand before it in full installations.
+        run = urllib.parse.urlencode({"runid": run_id})
+        for path in (
+            f"/apis/v1alpha1/runs/{run_id}/nodes/{pod}/log",
+            f"/k8s/pod/logs?{self._place(pod)}&{run}",
+        ):
+            log = self.api.rest_client.read_beside(path, "text/plain", LOG_BYTES)
+            if log is not None:
+                return log
+        return None
 
     def experiment_id(self, name: str) -> str:
         """Finds an experiment, or makes it.
@@ -257,6 +263,10 @@ class Cluster:
         if not run.run_id:
             raise misunderstood(self.endpoint, "a run without an id")
         return read_run(run)
+
+    def _place(self, pod: str) -> str:
+        namespace = self.endpoint.namespace or NAMESPACE
+        return urllib.parse.urlencode({"podname": pod, "podnamespace": namespace})
 
     def _find_experiment(self, name: str) -> models.V2beta1Experiment | None:
         found = self.ask(

@@ -103,11 +103,12 @@ class Transport(rest.RESTClientObject):
         self.was_heard = True
         return response
 
-    def read_text(self, path: str, max_bytes: int) -> bytes | None:
-        """Reads what is no JSON, such as a log; None where it is not to be had.
+    def read_beside(self, path: str, kind: str, max_bytes: int) -> bytes | None:
+        """Reads what is served beside the published API, such as a log; None where it is not to be had.
 
         Args:
           path: Below the address of the installation.
+          kind: Content type it has to have: pages answer to any path.
           max_bytes: Where to stop.
 
         Raises:
@@ -123,7 +124,9 @@ class Transport(rest.RESTClientObject):
                 timeout=timeout,
             )
             try:
-                return response.read(max_bytes) if response.status == 200 else None
+                told = response.headers.get("Content-Type", "")
+                is_it = response.status == 200 and told.startswith(kind)
+                return response.read(max_bytes) if is_it else None
             finally:
                 response.close()  # what was not read is not wanted
         except urllib3.exceptions.HTTPError:

@@ -36,7 +36,7 @@ from tests.pipelines.kubeflow.server_checks import (
 OPERATIONS = published_api.operations()
 # Served beside the API that was published: logs by the API server, events by that of the pages.
 _LOG = re.compile(r"/apis/v1alpha1/runs/([^/]+)/nodes/([^/]+)/log")
-_EVENTS = "/k8s/pod/events"
+_EVENTS, _PAGE_LOG = "/k8s/pod/events", "/k8s/pod/logs"
 
 
 @dataclass
@@ -306,7 +306,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             body = text if fault.body is None else fault.body
             self._send(fault.status, body, fault.headers)
         elif fault.kind == "html":
-            self._send(200, "<!doctype html><title>Log in</title>")
+            self._send(200, "<!doctype html>", {"Content-Type": "text/html"})
         elif fault.kind == "cut":
             self._send(200, '{"run_id": "abc', {"Content-Type": "application/json"})
         elif fault.kind == "foreign":
@@ -324,8 +324,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if stand_in.token and self.headers.get("authorization") != expected:
             words = "Unauthenticated: the token has expired"
             return 401, {"error": words, "code": 16, "message": words, "details": []}
-        if found := _LOG.fullmatch(path):
-            log = stand_in.logs.get(found[2])
+        found = _LOG.fullmatch(path)
+        if found or path == _PAGE_LOG:
+            log = stand_in.logs.get(found[2] if found else query["podname"])
             return (500, {"error_message": "no log"}) if log is None else (200, log)
         if path == _EVENTS:
             text = stand_in.events.get(query["podname"])

@@ -266,8 +266,13 @@ def test_a_log_is_read_where_it_is_to_be_had(api, cluster):
     pods = {task.name: task.pod for task in cluster.run(run_id).tasks}
     assert cluster.read_log(run_id, pods["executor"]) == b"step 1\n"
     assert cluster.read_log(run_id, pods["trainer"]) is None
-    api.faults = [Fault("reset")]
+    for behind_pages in (Fault("html", path="v1alpha1"), Fault("reset")):
+        api.faults = [behind_pages]
+        assert cluster.read_log(run_id, pods["executor"]) == b"step 1\n"
+    api.faults = [Fault("html", times=2)]
     assert cluster.read_log(run_id, pods["executor"]) is None
+    api.faults = [Fault("html")]
+    assert cluster.read_events(pods["executor"]) == []
 
 
 def test_what_is_written_is_what_is_read_back():
