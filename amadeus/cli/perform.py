@@ -8,6 +8,7 @@ import click
 
 from amadeus.cli.output import check_output
 from amadeus.cli.quiet import stderr_kept_back
+from amadeus.cli.recordings import bring_file
 from amadeus.cli.rooms import load
 from amadeus.cli.studio_options import read_address, studio_options
 from amadeus.errors import ConfigError
@@ -100,7 +101,7 @@ def perform(
     lead_ms: float,
     **studio: Any,
 ) -> int | None:
-    """Let the deu NAME play INPUT: a MIDI file, or a sound to imitate with its own voice.
+    """Let the deu NAME play INPUT: a MIDI file, or a sound to imitate with its own voice; gs:// and s3:// URLs too.
 
     With --studio a studio plays; with --live too, it plays what comes from a MIDI input through the sound card.
     """
@@ -125,7 +126,7 @@ def perform(
         return served.play_live(home, address, wanted, options)
     voice_path = find_voice(home.deu(name), generation) if address is None else None
     out_path = check_output(output, suffixes=WAVES)
-    source_path = _check_source(source, out_path)
+    source_path = _check_source(home, source, out_path)
     if address is not None:
         served = load("serving.cli.perform")
         wanted = served.Wanted(name, generation, settings, 0)
@@ -179,7 +180,9 @@ def is_score(path: Path) -> bool:
         return file.read(4) == b"MThd"
 
 
-def _check_source(source: str, out_path: Path) -> Path:
+def _check_source(home: Home, source: str, out_path: Path) -> Path:
+    if "://" in source:
+        return bring_file(home, source)
     path = Path(source).expanduser()
     if not path.exists():
         raise ConfigError(f"there is no file {path}: give a MIDI file or a sound.")

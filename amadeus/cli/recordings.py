@@ -59,5 +59,17 @@ def find_recordings(home: Home, words: Sequence[str]) -> Recordings:
     return Recordings([*paths, *(one.path for one in brought)], names)
 
 
+def bring_file(home: Home, url: str) -> Path:
+    """Brings one file from a bucket.
+
+    Raises:
+      RecordingError: It is not there.
+      StoreError: The bucket cannot be read.
+    """
+    from amadeus.stores import recordings
+
+    return recordings.bring_file(url, home.recordings_path, say=_say)
+
+
 def _say(line: str) -> None:
     click.echo(line, err=True)  # not into an answer in JSON

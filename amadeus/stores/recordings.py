@@ -87,28 +87,30 @@ def bring_recordings(
       RecordingError: There is no recording.
       StoreError: The bucket cannot be read, or it is too much.
     """
-    found = _find(url)
-    files = tuple(File(entry.key, entry.size, "") for entry in found.entries)
-    check_limits(Manifest(files), limits or RecordingLimits(), url)
-    with explain_os_errors(cache):
-        cache.mkdir(parents=True, exist_ok=True)
-        kept = [_kept(cache, found, entry) for entry in found.entries]
-        missing = [
-            entry for entry, path in zip(found.entries, kept, strict=True) if not path
-        ]
-        n_bytes = sum(entry.size for entry in missing)
-        if missing:
-            check_room(cache, n_bytes)
-            say(
-                f"bringing {len(missing)} recordings, {n_bytes / 1e6:.1f} MB, from {url}"
-            )
-        in_parallel(lambda entry: _bring(cache, found, entry), missing)
-        paths = [_kept(cache, found, entry) for entry in found.entries]
-    return [
-        Brought(path, tame(PurePosixPath(entry.key).name))
-        for entry, path in zip(found.entries, paths, strict=True)
-        if path is not None  # or another program has just emptied the cache
-    ]
+    return _bring_all(_find(url), url, cache, limits, say)
+
+
+def bring_file(
+    url: str,
+    cache: Path,
+    *,
+    limits: RecordingLimits | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Brings one object, whatever it is, as `bring_recordings` does.
+
+    Raises:
+      ConfigError: The URL cannot be one.
+      RecordingError: There is no such object.
+      StoreError: The bucket cannot be read, or it is too much.
+    """
+    found = _find_object(url)
+    if found is None:
+        raise RecordingError(
+            f"there is no file {url}: name one that is there, not a folder."
+        )
+    (brought,) = _bring_all(found, url, cache, limits, say)
+    return brought.path
 
 
 @contextlib.contextmanager
@@ -125,12 +127,45 @@ def laid_out(brought: Sequence[Brought]) -> Iterator[list[Path]]:
         yield paths
 
 
-def _find(url: str) -> _Found:
+def _bring_all(
+    found: _Found,
+    url: str,
+    cache: Path,
+    limits: RecordingLimits | None,
+    say: Callable[[str], None],
+) -> list[Brought]:
+    files = tuple(File(entry.key, entry.size, "") for entry in found.entries)
+    check_limits(Manifest(files), limits or RecordingLimits(), url)
+    with explain_os_errors(cache):
+        cache.mkdir(parents=True, exist_ok=True)
+        kept = [_kept(cache, found, entry) for entry in found.entries]
+        missing = [
+            entry for entry, path in zip(found.entries, kept, strict=True) if not path
+        ]
+        n_bytes = sum(entry.size for entry in missing)
+        if missing:
+            check_room(cache, n_bytes)
+            n_files = f"{len(missing)} file{'s' if missing[1:] else ''}"
+            say(f"bringing {n_files}, {n_bytes / 1e6:.1f} MB, from {url}")
+        in_parallel(lambda entry: _bring(cache, found, entry), missing)
+        paths = [_kept(cache, found, entry) for entry in found.entries]
+    return [
+        Brought(path, tame(PurePosixPath(entry.key).name))
+        for entry, path in zip(found.entries, paths, strict=True)
+        if path is not None  # or another program has just emptied the cache
+    ]
+
+
+def _find_object(url: str) -> _Found | None:
     folder, name = split(url)
-    if name:
-        above = open_store(folder)
-        if (entry := above.stat(name)) is not None:
-            return _Found(above, [entry])
+    above = open_store(folder)
+    entry = above.stat(name) if name else None
+    return _Found(above, [entry]) if entry is not None else None
+
+
+def _find(url: str) -> _Found:
+    if (found := _find_object(url)) is not None:
+        return found
     store = open_store(url)
     entries = sorted(store.list())
     recordings = [entry for entry in entries if _is_recording(entry.key)]

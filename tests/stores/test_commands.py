@@ -71,7 +71,7 @@ def test_a_practice_takes_recordings_by_their_url(home, takes, monkeypatch, caps
         with open(uri, "rb") as file:
             assert file.read() == sound(hz)
         assert uri.startswith(str(home.recordings_path))
-    assert "bringing 2 recordings" in capsys.readouterr().err
+    assert "bringing 2 files" in capsys.readouterr().err
 
 
 def test_listening_names_recordings_as_their_bucket_does(home, takes, capsys):

@@ -6,7 +6,12 @@ import pytest
 
 from amadeus.errors import RecordingError, StoreError
 from amadeus.stores import open_store
-from amadeus.stores.recordings import RecordingLimits, bring_recordings, laid_out
+from amadeus.stores.recordings import (
+    RecordingLimits,
+    bring_file,
+    bring_recordings,
+    laid_out,
+)
 from amadeus.stores.store import Store
 
 TAKES = {
@@ -76,6 +81,14 @@ def test_what_was_emptied_is_brought_again(filled, tmp_path):
 def test_a_single_object_is_one_recording(filled, tmp_path):
     (one,) = bring_recordings(f"{filled.url}/suite 2/第1番.WAV", tmp_path / "cache")
     assert (one.name, one.path.read_bytes()) == ("第1番.WAV", b"RIFF two")
+
+
+def test_a_file_of_any_kind_can_be_brought(filled, tmp_path):
+    path = bring_file(f"{filled.url}/notes.txt", tmp_path / "cache")
+    assert path.read_bytes() == b"x"
+    for nothing in ("suite 1", "nothing.mid"):
+        with pytest.raises(RecordingError, match="there is no file"):
+            bring_file(f"{filled.url}/{nothing}", tmp_path / "cache")
 
 
 def test_where_no_recordings_are_it_says_so(filled, tmp_path):
