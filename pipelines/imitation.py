@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml_metadata.proto import metadata_store_pb2
 from tfx import types
 from tfx.dsl.components.common import importer
 from tfx.dsl.experimental.conditionals import conditional
 from tfx.orchestration import pipeline
 
+from amadeus.lineage.addresses import Config
 from amadeus.personality import content
 from amadeus.v1 import practice_pb2, profiles_pb2
 from components import artifacts
@@ -45,7 +45,7 @@ class ImitationConfig:
     learner_profile: profiles_pb2.LearnerProfile
     voices_path: Path
     pipeline_root: Path
-    metadata: metadata_store_pb2.ConnectionConfig
+    metadata: Config
     parent_path: Path | None = None
     beam_args: tuple[str, ...] = ()
     player_profile: profiles_pb2.PlayerProfile | None = None

@@ -10,10 +10,12 @@ Upstream's MySQL client cannot be used again after a broken connection (it ends 
 
 import contextlib
 import logging
+import math
 import os
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import ml_metadata
@@ -50,6 +52,7 @@ _GONE_WORDS = (
 # After a server was waited for in vain, who asks next is told at once: who records the failure waits no second time.
 _RESPITE_S = 30.0
 _given_up_at: dict[str, float] = {}
+_at_most_s: ContextVar[float] = ContextVar("at_most_s", default=math.inf)
 
 _log = logging.getLogger(__name__)
 
@@ -154,7 +157,7 @@ class PatientStore(ml_metadata.MetadataStore):
         given_up_at = _given_up_at.get(self._place)
         if given_up_at is not None and now - given_up_at < _RESPITE_S:
             return 0.0
-        return self._patience_s
+        return min(self._patience_s, _at_most_s.get())
 
     def _give_up(self, began: float, error: Exception) -> None:
         waited_s = time.monotonic() - began
@@ -163,6 +166,16 @@ class PatientStore(ml_metadata.MetadataStore):
             f"{self._place} does not answer, and was tried for {waited_s:.0f} s ({say(error)}): check that the server "
             f"runs there, then try again; nothing was lost, and {PATIENCE_VARIABLE} says how long to wait."
         ) from error
+
+
+@contextlib.contextmanager
+def at_most(patience_s: float) -> Iterator[None]:
+    """Has nobody wait longer than this for a server that is gone: whoever holds a lock keeps others waiting."""
+    before = _at_most_s.set(patience_s)
+    try:
+        yield
+    finally:
+        _at_most_s.reset(before)
 
 
 class _Stub:

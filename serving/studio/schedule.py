@@ -34,6 +34,8 @@ SCRATCH_S = (
     3600.0  # a folder that was being made or removed is left over after this time
 )
 
+METADATA_S = 0.5  # for metadata that are gone: all sessions wait meanwhile
+
 TUNING_FAULT = "the studio met a fault of its own, and the deu is as it was: ask who runs it to look into its log."
 
 Command = Callable[[Path], Sequence[str]]
@@ -247,9 +249,11 @@ class Schedule:
         for session in in_order(sessions):
             if session.configuration.deu not in busy:
                 with _others_go_on(session):
-                    if self._try_turn(session):
+                    turned = self._try_turn(session)
+                    if turned:
                         continue
-                    if n_running < self._limits.running and self._has_room():
+                    is_free = n_running < self._limits.running and self._has_room()
+                    if turned is False and is_free:
                         n_running += self._try_practice(session)
             busy.add(session.configuration.deu)  # those behind it wait even if it does
 
@@ -260,11 +264,14 @@ class Schedule:
             return True
         return sum(session.state is State.RUNNING for session in self._own()) < limit
 
-    def _try_turn(self, session: Session) -> bool:
-        """Turns knobs of the player, here and now; says whether the session is over by that."""
+    def _try_turn(self, session: Session) -> bool | None:
+        """Turns knobs of the player, here and now; says whether the session is over by that, None: not yet."""
         if not tunings.is_tuning(session.configuration):
             return False
+        from amadeus.lineage import patience  # loads ML Metadata
+
         with contextlib.ExitStack() as held:
+            held.enter_context(patience.at_most(METADATA_S))
             try:
                 deu = self._home.deu(session.configuration.deu)
                 if tunings.needs_worker(session, deu, self._home) or _is_busy(deu):
@@ -273,6 +280,8 @@ class Schedule:
                 generation = tunings.turn(
                     session, deu, self._home, lambda: self._name_practice(session)
                 )
+            except patience.MetadataGoneError:
+                return None  # they come back, and the session waits for them
             except AmadeusError as error:
                 self._outcomes.fail(self._now(session), str(error))
             except Exception:  # once is enough: it would be the same again
