@@ -14,7 +14,7 @@ from amadeus.lineage.records import (
 from amadeus.lineage.tree import Standing
 from amadeus.v1 import lineage_pb2
 
-_KINDS: dict[Kind, "lineage_pb2.Generation.Kind.ValueType"] = {
+_KINDS: dict[Kind, int] = {
     "imitation": lineage_pb2.Generation.KIND_IMITATION,
     "tuning": lineage_pb2.Generation.KIND_TUNING,
     "feedback": lineage_pb2.Generation.KIND_FEEDBACK,

@@ -13,9 +13,9 @@ from google.protobuf.message import Message
 
 from amadeus.errors import BundleError, ConfigError
 from amadeus.home import NAME_PATTERN
-from amadeus.personality import content, operations, profiles, size, weights
-from amadeus.personality.operations import Signature, Tensor
+from amadeus.personality import content, graphs, profiles, size, weights
 from amadeus.personality.quoting import tame
+from amadeus.personality.signatures import Signature, Tensor
 from amadeus.v1 import personality_pb2, profiles_pb2
 
 DIGEST_PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
@@ -47,7 +47,7 @@ def check_voice(voice_path: Path) -> personality_pb2.Personality:
     profile = profiles.complete_learner_profile(personality.learner_profile)
     _check_weights(values, profile)
     graph = (voice_path / "saved_model.pb").read_bytes()
-    _check_signatures(operations.check_graph(graph), profile)
+    _check_signatures(graphs.check_graph(graph), profile)
     return personality
 
 

@@ -79,10 +79,9 @@ class Outcomes:
     def _conclude_practice(self, session: Session) -> Session:
         path = session.practice_paths(self._home)[-1]
         word = last_word(path)
-        is_done = word is not None and word.HasField("finished")
-        if is_done and feedbacks.goes_on(session, path):
-            return self._go_on(session)
-        if is_done:
+        if word is not None and word.HasField("finished"):
+            if feedbacks.goes_on(session, path):
+                return self._go_on(session)
             generation = word.finished.generation
             return self._store.change(
                 session, state=State.SUCCEEDED, generation=generation, failure=""

@@ -10,10 +10,12 @@ claim was given to another meanwhile.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -92,6 +94,8 @@ def start(
     Raises:
       OSError: It cannot be started.
     """
+    if shutil.which(command[0]) is None:  # its keeper could not say so any more
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command[0])
     inherited = {
         name: value
         for name, value in os.environ.items()

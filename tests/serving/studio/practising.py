@@ -22,6 +22,7 @@ from serving.studio.status import StatusInterceptor
 
 HERE = Path(__file__).parent
 PATIENCE_S = 30.0
+CONTENTS = [b"noise" * 100, b"second" * 100]
 States = session_pb2.PracticeSession.State
 
 
@@ -291,3 +292,23 @@ def hold(home, *, name="hold"):
 
 def let_go(home, *, name="hold"):
     os.unlink(home.path / name)
+
+
+async def begin(found, contents=CONTENTS, **fields):
+    """Sends all of a session and leaves; hands back its id."""
+    asked = configure(contents, **fields)
+    async with found.attached(asked) as conversation:
+        await conversation.send(contents)
+        while conversation.session.state == States.STATE_UPLOADING:
+            await conversation.read()
+        return conversation.session.session_id
+
+
+def practise(home, body, limits=None):
+    """Runs a test with a studio of a home."""
+
+    async def run():
+        async with studio(home, limits) as found:
+            await body(found)
+
+    asyncio.run(asyncio.wait_for(run(), 60))
