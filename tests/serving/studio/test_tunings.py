@@ -4,14 +4,18 @@ import asyncio
 import contextlib
 import json
 import os
+import socket
 
 import grpc
 import pytest
 
+from amadeus.lineage import patience
+from amadeus.lineage.addresses import sqlite_url
 from amadeus.personality.content import read_personality
 from amadeus.v1 import session_pb2
 from serving.studio.practice_limits import PracticeLimits
 from tests.export.voices import SMALL, write_voice
+from tests.serving.metadata_server.process import metadata_server
 from tests.serving.studio.practising import (
     States,
     configure,
@@ -68,6 +72,30 @@ def test_knobs_of_the_player_are_turned_at_once_and_the_voice_comes_back(home, t
         assert (finished.generation, finished.is_new) == (2, True)
         assert done.bundle
         assert starts(home) == [], "no worker was needed"
+
+    practise(home, body)
+    assert taught.current_generation() == 2
+
+
+def test_knobs_wait_for_metadata_that_are_gone_and_nothing_else_does(
+    home, taught, tmp_path, monkeypatch
+):
+    """A metadata server that comes up late: the session stays in its place, and the studio answers meanwhile."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setattr(patience, "_given_up_at", {})
+    monkeypatch.setenv("AMADEUS_METADATA", f"grpc://127.0.0.1:{port}")
+
+    async def body(found):
+        asked = tuning(session_id="knobs", **BRIGHT)
+        async with found.attached(asked):
+            await asyncio.sleep(2.0)
+            assert (await found.get("knobs")).state == States.STATE_QUEUED
+        assert taught.generations() == [1], "nothing was begun"
+        backing = sqlite_url(tmp_path / "late.sqlite")
+        with metadata_server(backing, port=port):
+            await found.wait_for("knobs", States.STATE_SUCCEEDED)
 
     practise(home, body)
     assert taught.current_generation() == 2
