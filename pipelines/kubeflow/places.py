@@ -93,7 +93,7 @@ def made(work: Work, inputs: Artifacts, properties: dict[str, Any]) -> Iterator[
     wanted = work.kind.SPEC_CLASS.PARAMETERS
     with contextlib.ExitStack() as stack:
         if RECORDINGS_KEY in wanted:
-            properties[RECORDINGS_KEY] = _recordings(work)
+            properties[RECORDINGS_KEY] = stack.enter_context(_recordings(work))
         if PUSH_DESTINATION_KEY in wanted:
             properties[PUSH_DESTINATION_KEY] = _destination(
                 work.scratch / "deu" / "voices"
@@ -110,23 +110,26 @@ def made(work: Work, inputs: Artifacts, properties: dict[str, Any]) -> Iterator[
         yield
 
 
-def _recordings(work: Work) -> practice_pb2.Recordings:
+@contextlib.contextmanager
+def _recordings(work: Work) -> Iterator[practice_pb2.Recordings]:
     """Brings the recordings, and makes sure that they still are what `prepare` saw.
 
     Raises:
       RecordingError: They are others.
     """
     given = work.invocation.parameters
-    folder = work.scratch / "recordings"
-    brought = sources.bring(
-        given[names.RECORDINGS], given[names.RECORDING_NAMES], folder
-    )
-    paths, called = [str(b.path) for b in brought], [b.name for b in brought]
-    if takes.fingerprint(takes.gather(paths, called).takes) != given[names.FINGERPRINT]:
-        raise RecordingError(
-            "the recordings have changed since the run began: start the practice again."
-        )
-    return practice_pb2.Recordings(uri=paths, name=called)
+    with sources.brought(
+        given[names.RECORDINGS],
+        given[names.RECORDING_NAMES],
+        work.scratch / "recordings",
+    ) as found:
+        paths, called = [str(one.path) for one in found], [one.name for one in found]
+        seen = takes.fingerprint(takes.gather(paths, called).takes)
+        if seen != given[names.FINGERPRINT]:
+            raise RecordingError(
+                "the recordings have changed since the run began: start the practice again."
+            )
+        yield practice_pb2.Recordings(uri=paths, name=called)
 
 
 def told(properties: Mapping[str, Any]) -> dict[str, Any]:

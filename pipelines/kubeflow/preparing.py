@@ -39,12 +39,12 @@ def prepare(
     parent = sources.find_parent(
         personalities_url, deu, int(given[names.PARENT_GENERATION])
     )
-    brought = sources.bring(
+    with sources.brought(
         given[names.RECORDINGS], given[names.RECORDING_NAMES], scratch
-    )
-    gathered = takes.gather([str(b.path) for b in brought], [b.name for b in brought])
+    ) as found:
+        gathered = takes.gather([str(o.path) for o in found], [o.name for o in found])
     warn_of_duplicates(gathered.duplicates)
-    _log.info("%d recordings; parent: generation %d.", len(brought), parent.generation)
+    _log.info("%d recordings; parent: generation %d.", len(found), parent.generation)
     return {
         names.FINGERPRINT: takes.fingerprint(gathered.takes),
         names.PARENT_GENERATION: parent.generation,

@@ -1,6 +1,7 @@
 """Recordings and voices that lie in stores, brought to where a component can read them."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ from amadeus.audio import recordings
 from amadeus.errors import ConfigError, RecordingError
 from amadeus.personality import content
 from amadeus.stores import fetch_voice, find_voice, is_url, list_voices
-from amadeus.stores.recordings import Brought, bring_recordings
+from amadeus.stores.recordings import Brought, bring_recordings, laid_out
 from pipelines.kubeflow.names import LATEST
 
 
@@ -19,8 +20,13 @@ class Parent(NamedTuple):
     digest: str
 
 
-def bring(uris: Sequence[str], names: Sequence[str], folder: Path) -> list[Brought]:
-    """Brings the recordings that files and folders mean, in buckets and on disks, to this machine.
+@contextlib.contextmanager
+def brought(
+    uris: Sequence[str], names: Sequence[str], folder: Path
+) -> Iterator[list[Brought]]:
+    """Brings the recordings that files and folders mean, in buckets and on disks, to this machine for a while.
+
+    What comes from a bucket is shown under its own name, so that whoever complains of a recording names it.
 
     Args:
       uris: Where they are.
@@ -40,9 +46,13 @@ def bring(uris: Sequence[str], names: Sequence[str], folder: Path) -> list[Broug
         raise RecordingError(
             f"{len(found)} recordings came with {len(names)} names: give one name for each, or none."
         )
-    if not names:
-        return found
-    return [Brought(path, name) for (path, _), name in zip(found, names, strict=True)]
+    with laid_out([one for one in found if folder in one.path.parents]) as shown:
+        rest = iter(shown)
+        paths = [
+            next(rest) if folder in one.path.parents else one.path for one in found
+        ]
+        called = names or [one.name for one in found]
+        yield [Brought(*pair) for pair in zip(paths, called, strict=True)]
 
 
 def find_parent(store_url: str, deu: str, generation: int) -> Parent:
