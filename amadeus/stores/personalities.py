@@ -24,7 +24,7 @@ from amadeus.personality import bundle, content, inspection
 from amadeus.personality.bundle import BundleLimits, Check
 from amadeus.stores.folders import digest_file
 from amadeus.stores.opening import open_store
-from amadeus.stores.store import AlreadyThereError, Entry, Store
+from amadeus.stores.store import AlreadyThereError, Entry, NotThereError, Store
 from amadeus.v1 import personality_pb2
 
 CLAIM_NAME = "claim.json"
@@ -258,8 +258,8 @@ def _claimed_for(store: Store, deu: str, number: int) -> str | None:
     try:
         text = store.read(f"{deu}/{number}/{CLAIM_NAME}", max_bytes=MAX_CLAIM_BYTES)
         return json.loads(text)["digest"]
-    except (StoreError, ValueError, LookupError, TypeError, RecursionError):
-        return None  # what cannot be read is not ours
+    except (NotThereError, ValueError, LookupError, TypeError, RecursionError):
+        return None  # it is not one of ours
 
 
 def _entries(store: Store, deu: str) -> Iterator[tuple[int, StoredVoice | None]]:

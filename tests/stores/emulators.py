@@ -16,11 +16,23 @@ CLEARED = (
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_REGION"),
 )
 _MOTO = """
+import io
 import logging
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
-app = DomainDispatcherApplication(create_backend_app)
+moto = DomainDispatcherApplication(create_backend_app)
+
+def app(environ, start_response):
+    # S3 refuses what ends early, in its headers or in its body; moto would keep what came of it.
+    length = environ.get("CONTENT_LENGTH")
+    body = environ["wsgi.input"].read(int(length or 0))
+    is_cut = not length and environ["REQUEST_METHOD"] in ("PUT", "POST")
+    if is_cut or len(body) < int(length or 0):
+        start_response("400 IncompleteBody", [])
+        return []
+    return moto(environ | {"wsgi.input": io.BytesIO(body)}, start_response)
+
 # One request at a time: its conditional writes look first and write then.
 server = make_server("127.0.0.1", 0, app, threaded=False)
 print(server.port, flush=True)
