@@ -1,5 +1,6 @@
 """What the runbook says exists: its commands, files, settings, metrics and alerts."""
 
+import functools
 import itertools
 import re
 import shlex
@@ -62,6 +63,15 @@ def test_every_command_of_ours_parses(words):
     command.make_context("runbook", list(words))
 
 
+@functools.cache
+def _help(*command):
+    done = subprocess.run(
+        [npm.kubectl(), *command, "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.mark.parametrize("words", _programs("kubectl"), ids=" ".join)
 def test_every_option_of_kubectl_is_known_to_it(words):
     if "--" in words:
@@ -72,15 +82,12 @@ def test_every_option_of_kubectl_is_known_to_it(words):
     depth = 2 if command[0] in ("rollout", "create") else 1
     if command[:2] == ["create", "secret"]:
         depth = 3
-    said = subprocess.run(
-        [npm.kubectl(), *command[:depth], "--help"], capture_output=True, text=True
-    )
-    assert said.returncode == 0, said.stderr
+    said = _help(*command[:depth])
     everywhere = {"--namespace"}
     for word in words:
         if word.startswith("-") and word not in ("-k",):
             option = word.partition("=")[0]
-            assert option in everywhere or re.search(rf"{option}\b", said.stdout), (
+            assert option in everywhere or re.search(rf"{option}\b", said), (
                 f"{command[:depth]} knows no {option}"
             )
     if "-k" in words:
