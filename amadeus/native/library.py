@@ -47,6 +47,13 @@ def n_threads() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def keep_heap() -> None:
+    """Lets this process keep up to 512 MiB that it frees, for the next step; nothing without glibc or kernels."""
+    kernels = load()
+    if kernels is not None:
+        kernels.amadeus_keep_heap()
+
+
 def call(name: str, *arguments: Argument) -> None:
     """Calls a kernel; the last argument, the number of threads, is added.
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from amadeus.dsp import reverb
 from amadeus.dsp.spectral_loss import fft_sizes_for, floor_for, spectral_distances
-from amadeus.native import library, ops
+from amadeus.native import convolution, library, ops
 from amadeus.v1 import profiles_pb2
 from amadeus.voice import optimizer
 from amadeus.voice.engine import fastest
@@ -35,6 +35,7 @@ class Learner:
           profile: Complete.
           make_voice: Called as `VoiceModel` is.
         """
+        library.keep_heap()
         engine = fastest()
         self.model = make_voice(profile, engine=engine)
         self.average = make_voice(profile, engine=engine)
@@ -135,4 +136,5 @@ def resynthesise(model: VoiceModel, crops: Crops) -> tf.Tensor:
     if not model.reverb.shape[0]:
         return audio
     # all of the reverb: to mix it with the dry sound would cost eight passes over the audio, with the gradient
-    return reverb.convolve(audio, model.impulse_response)
+    convolve = convolution.convolve if library.is_available() else reverb.convolve
+    return convolve(audio, model.impulse_response)

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from amadeus.audio import AudioSpec
-from amadeus.dsp import harmonic, noise, spectral_loss
-from amadeus.native import library, ops, synthesis
+from amadeus.dsp import harmonic, noise, reverb, spectral_loss
+from amadeus.native import convolution, library, ops, synthesis
 from amadeus.voice import recurrent
 
 pytestmark = pytest.mark.skipif(
@@ -106,6 +106,15 @@ def test_filtered_noise_is_that_of_tensorflow(hop, n_bands, rng):
     ours = values_and_slopes(play(synthesis.filter_noise), magnitudes, tail)
     theirs = values_and_slopes(play(noise.filter_noise), magnitudes, tail)
     assert_agree(ours, theirs, 1e-5)
+
+
+@pytest.mark.parametrize(("n_samples", "n_taps"), [(400, 160), (160, 400), (50, 1)])
+def test_the_reverb_is_that_of_tensorflow(n_samples, n_taps, rng):
+    audio = rng.standard_normal((3, n_samples))
+    response = rng.standard_normal(n_taps)
+    ours = values_and_slopes(convolution.convolve, audio, response)
+    theirs = values_and_slopes(reverb.convolve, audio, response)
+    assert_agree(ours[: 1 + min(n_taps, 2)], theirs[: 1 + min(n_taps, 2)], 1e-5)
 
 
 def sounds(rng):
