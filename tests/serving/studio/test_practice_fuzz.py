@@ -7,9 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from amadeus.v1 import profiles_pb2, session_pb2, studio_pb2
+from amadeus.v1 import practice_pb2, profiles_pb2, session_pb2, studio_pb2
 from serving.studio.practice_limits import PracticeLimits
 from tests.serving.studio.practising import PATIENCE_S, States, configure, studio
+from tests.serving.studio.test_personalities import lay_down
 
 CONTENTS = [b"fuzz" * 1000]
 N_CONVERSATIONS = 150
@@ -56,7 +57,43 @@ def make_chunk(recording, offset, data):
     )
 
 
+def make_feedback(session_id, deu, recordings, marks, note, minutes, step_count):
+    return session_pb2.PracticeRequest(
+        configuration=session_pb2.PracticeConfiguration(
+            session_id=session_id,
+            deu=deu,
+            recordings=recordings,
+            feedback=session_pb2.FeedbackConfiguration(
+                regions=marks,
+                note=note,
+                training_minutes=minutes,
+                step_count=step_count,
+            ),
+        )
+    )
+
+
+marks = st.builds(
+    lambda take, start_s, end_s, weight: practice_pb2.JudgedRegion(
+        take_index=take, start_s=start_s, end_s=end_s, weight=weight
+    ),
+    numbers,
+    st.floats(),
+    st.floats(),
+    st.floats(),
+)
+feedbacks = st.builds(
+    make_feedback,
+    names,
+    st.one_of(names, st.just("judged")),
+    st.lists(infos, max_size=2),
+    st.lists(marks, max_size=3),
+    st.text(max_size=30),
+    st.floats(),
+    numbers,
+)
 configurations = st.one_of(
+    feedbacks,
     st.builds(
         make_configuration,
         names,
@@ -126,6 +163,7 @@ def test_nonsense_ends_in_a_status_and_disturbs_nobody(home, said, caplog):
     async def run():
         limits = PracticeLimits(sessions=1000, queued=1000, sessions_per_deu=1000)
         async with studio(home, limits) as found:
+            lay_down(home.create_deu("judged"), 1)
             steady = asyncio.create_task(practise_on(found))
             codes = set()
             for start in range(0, len(said), 10):
@@ -136,7 +174,7 @@ def test_nonsense_ends_in_a_status_and_disturbs_nobody(home, said, caplog):
             assert grpc.StatusCode.INTERNAL not in codes
             assert grpc.StatusCode.UNKNOWN not in codes
             assert grpc.StatusCode.INVALID_ARGUMENT in codes
-            assert await asyncio.wait_for(steady, PATIENCE_S) == 5
+            assert await asyncio.wait_for(steady, 5 * PATIENCE_S) == 5
             listed = await found.list(page_size=1000)
             assert all(session.session_id for session in listed.sessions)
 
