@@ -255,6 +255,8 @@ class _Pod:
             "PYTHONPATH": str(Path(__file__).parents[3]),
             "TMPDIR": str(self._made("tmp")),
             "HOME": str(self._made("home")),
+            # as an image has it: its fonts are not listed anew by every container
+            "MPLCONFIGDIR": str(self.step.cluster.folder / "fonts"),
             **self.step.cluster.environment,
             **{e["name"]: e["value"] for e in dict(container).get("env", [])},
         }
