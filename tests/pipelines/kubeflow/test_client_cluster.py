@@ -7,7 +7,7 @@ from amadeus.stores import open_store, publish_voice
 from amadeus.v1 import practice_pb2
 from pipelines.kubeflow import names
 from pipelines.kubeflow.client_package import find_deu, read_package
-from tests.cli.terminal import amadeus
+from tests.cli import terminal
 from tests.e2e.sounds import write_takes
 from tests.personality.conftest import bundle_bytes, voice_path  # noqa: F401
 from tests.personality.forging import contents, forge, rewritten
@@ -17,11 +17,16 @@ from tests.pipelines.kubeflow.stand_in import StandIn
 from tests.pipelines.kubeflow.test_client_follow import log_of, step
 from tests.stores import emulators
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
 BUCKET = "takes-of-a-cello"
 IMAGE = f"amadeus@sha256:{'0' * 64}"
 ROOT = "gs://bucket/amadeus"
+
+
+def amadeus(*arguments, home):
+    """Runs a command that loads TFX, on a machine that may be busy."""
+    return terminal.amadeus(*arguments, home=home, timeout_s=900)
 
 
 @pytest.fixture(scope="module")
