@@ -202,6 +202,12 @@ def test_what_an_image_says_of_itself_is_what_the_code_means(name, monkeypatch):
     assert probe == ["python", "-m", "serving.studio.probe"]
 
 
+def test_practice_has_the_entrypoint_that_pipelines_call():
+    text = (IMAGES / "practice.Containerfile").read_text()
+    (module,) = re.findall(r"python -m ([a-z.]+)", text.partition("\nFROM")[0])
+    assert (ROOT / module.replace(".", "/")).with_suffix(".py").exists()
+
+
 @of_both
 def test_everything_an_image_is_built_from_is_let_in(name):
     lines = (ROOT / ".dockerignore").read_text().splitlines()
