@@ -116,7 +116,7 @@ class Session:
                 tensors[place] = tensorflow_c.to_tensor(array)
             self._run(feeds, tensors, fetched, timeout_s)
             # taken before what was fed is freed: an output may be an input
-            return [tensorflow_c.take_array(tensor) for tensor in fetched]
+            return [tensorflow_c.take_array(tensor or 0) for tensor in fetched]
         finally:
             for tensor in filter(None, tensors):
                 tensorflow_c.free(tensor)

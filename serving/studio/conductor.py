@@ -16,19 +16,18 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from amadeus.errors import AmadeusError, ConfigError
-from amadeus.live.bus import Answer, Question, Request, Singer, Wish
-from amadeus.live.notes import Frames
+from amadeus.live.bus import Singer
 from amadeus.live.performance import Performance
-from amadeus.live.strip import Fed, feed_together
 from amadeus.v1 import perform_pb2
 from serving.model_server.priority import step_back
 from serving.studio.metrics import Metrics
+from serving.studio.together import perform_together
 
 # Of performances whose clock is the client's, at a time; more where nobody waits for a small block.
 SLICE_SAMPLES, LONG_SLICE_SAMPLES = 4096, 16_384
@@ -46,8 +45,6 @@ _SWITCH_INTERVAL_S = 0.0005  # of Python's threads: 5 ms by default, as long as 
 _Kind = perform_pb2.PerformanceNotice
 
 _log = logging.getLogger(__name__)
-
-Making = Generator[Wish, Answer, np.ndarray | None]
 
 
 class Seat:
@@ -391,94 +388,3 @@ def _slice(seats: Sequence[Seat]) -> int:
     if all(seat.is_patient for seat in seats):
         return LONG_SLICE_SAMPLES
     return SLICE_SAMPLES
-
-
-def perform_together(
-    work: Sequence[tuple[Seat, Making]],
-) -> list[tuple[Seat, np.ndarray | Exception | None]]:
-    """Lets several performances make sound side by side: what they ask of the same, for as many frames, is asked once.
-
-    Returns:
-      What each has made, None if it only sang, or why it could not: nobody's fault is another's silence.
-    """
-    done: list[tuple[Seat, np.ndarray | Exception | None]] = []
-    waiting: list[_Waiting] = []
-
-    def advance(seat: Seat, making: Making, answer: Answer | None) -> None:
-        try:
-            wish = next(making) if answer is None else making.send(answer)
-            waiting.append(_Waiting(seat, making, wish))
-        except StopIteration as end:
-            done.append((seat, end.value))
-        except Exception as error:
-            done.append((seat, error))
-
-    for seat, making in work:
-        advance(seat, making, None)
-    while waiting:
-        asked, waiting = waiting, []
-        for group in _group(asked):
-            answers = _answer_together([entry.wish for entry in group])
-            for (seat, making, _), answer in zip(group, answers, strict=True):
-                if isinstance(answer, Exception):
-                    making.close()
-                    done.append((seat, answer))
-                else:
-                    advance(seat, making, answer)
-    return done
-
-
-class _Waiting(NamedTuple):
-    """A performance that waits for an answer."""
-
-    seat: Seat
-    making: Making
-    wish: Wish
-
-
-def _group(asked: Sequence[_Waiting]) -> Iterable[list[_Waiting]]:
-    """Puts together what may be asked as one."""
-    groups: dict[tuple[Hashable, int], list[_Waiting]] = {}
-    for entry in asked:
-        wish = entry.wish
-        if isinstance(wish, Question):
-            key: tuple[Hashable, int] = id(wish.source), wish.times_s.shape[1]
-        elif isinstance(wish, Fed):
-            key = Fed, 0
-        else:
-            key = wish.singer.identity, wish.frames.f0_hz.shape[1]
-        groups.setdefault(key, []).append(entry)
-    return groups.values()
-
-
-def _answer_together(wishes: Sequence[Wish]) -> list[Answer | Exception]:
-    if isinstance(wishes[0], Fed):
-        return list(feed_together([wish for wish in wishes if isinstance(wish, Fed)]))
-    if len(wishes) == 1:
-        return [_answer(wishes[0])]
-    rows = [wish[1] if isinstance(wish, Question) else wish.state for wish in wishes]
-    ends = np.cumsum([len(row) for row in rows])[:-1]
-    together = _answer(_join(wishes))
-    if isinstance(together, Exception):  # find out whose it is
-        return [_answer(wish) for wish in wishes]
-    parts = zip(*(np.split(curve, ends) for curve in together), strict=True)
-    return [type(together)(*part) for part in parts]
-
-
-def _join(wishes: Sequence[Any]) -> Wish:
-    first = wishes[0]
-    if isinstance(first, Question):
-        _, slots, times_s = zip(*wishes, strict=True)
-        return Question(first.source, np.concatenate(slots), np.concatenate(times_s))
-    curves = zip(*(wish.frames for wish in wishes), strict=True)
-    frames = Frames(*(np.concatenate(curve) for curve in curves))
-    return Request(first.singer, frames, np.concatenate([w.state for w in wishes]))
-
-
-def _answer(wish: Wish) -> Answer | Exception:
-    try:
-        if isinstance(wish, Question):
-            return wish.source.frames(wish.slots, wish.times_s)
-        return wish.singer.sing(wish.frames, wish.state)
-    except Exception as error:
-        return error
