@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from amadeus.lineage.diff import Change, Section
 from amadeus.lineage.records import (
@@ -14,7 +15,7 @@ from amadeus.lineage.records import (
 from amadeus.lineage.tree import Standing
 from amadeus.v1 import lineage_pb2
 
-_KINDS: dict[Kind, int] = {
+_KINDS: dict[Kind, Any] = {
     "imitation": lineage_pb2.Generation.KIND_IMITATION,
     "tuning": lineage_pb2.Generation.KIND_TUNING,
     "feedback": lineage_pb2.Generation.KIND_FEEDBACK,
