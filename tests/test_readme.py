@@ -1,4 +1,4 @@
-"""What README promises exists: its commands, options, files and Python lines."""
+"""What README and docs/ promise exists: commands, options, files and Python lines."""
 
 import re
 import shlex
@@ -11,17 +11,24 @@ from amadeus.cli.main import cli
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def _blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def _blocks(language, text=README):
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 COMMANDS = [
     line
-    for block in _blocks("sh")
+    for page in PAGES
+    for block in _blocks("sh", page.read_text())
     for line in block.splitlines()
     if line.startswith("amadeus ")
+]
+LINKS = [
+    (page.parent, target)
+    for page in PAGES
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text())
 ]
 
 
@@ -42,12 +49,12 @@ def test_every_python_block_imports_what_is_there(block):
     exec("\n".join(imports), {})
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)#]+)\)", README))
-def test_every_linked_file_is_there(target):
-    assert (ROOT / target).exists()
+@pytest.mark.parametrize(("folder", "target"), LINKS, ids=str)
+def test_every_linked_file_is_there(folder, target):
+    assert (folder / target).exists()
 
 
-@pytest.mark.parametrize("target", re.findall(r"make ([a-z]+)", README))
+@pytest.mark.parametrize("target", re.findall(r"make ([a-z-]+)", README))
 def test_every_make_target_is_there(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
