@@ -334,7 +334,17 @@ def test_an_api_that_goes_away_for_a_while_is_said_and_nothing_is_lost(run, api,
     assert said.count("Prepare begins") == 1
 
 
-def test_ctrl_c_leaves_the_run_and_says_how_to_come_back(api, home, begin):
+@pytest.fixture
+def heeds_ctrl_c():
+    """What a shell starts in the background ignores SIGINT, and so would every process that is started here."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_leaves_the_run_and_says_how_to_come_back(
+    api, home, begin, heeds_ctrl_c
+):
     run_id = begin()
     api.scenes = [Scene({"prepare": "RUNNING"})]
     with subprocess.Popen(
@@ -344,11 +354,14 @@ def test_ctrl_c_leaves_the_run_and_says_how_to_come_back(api, home, begin):
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        for line in process.stdout:  # until it follows
-            if "Prepare begins" in line:
-                break
-        process.send_signal(signal.SIGINT)
-        said = process.stderr.read()
+        try:
+            for line in process.stdout:  # until it follows
+                if "Prepare begins" in line:
+                    break
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=120)
+        finally:
+            process.kill()  # a test that fails leaves nobody behind
     assert process.returncode == 130
     assert "left; the run goes on without you" in said
     assert f"amadeus pipeline follow {run_id}" in said
