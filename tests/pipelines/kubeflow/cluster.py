@@ -264,9 +264,13 @@ class _Pod:
             process = subprocess.Popen(
                 replaced, stdout=log, stderr=log, env=environment, cwd=self.disk
             )
-            if watch is not None:
-                watch(self.step.name, self.attempt, process)
-            status = process.wait(timeout=self.step.seconds or 1800)
+            try:
+                if watch is not None:
+                    watch(self.step.name, self.attempt, process)
+                status = process.wait(timeout=self.step.seconds or 1800)
+            finally:  # no container outlives its run
+                process.kill()
+                process.wait()
         if self.step.cluster.publish_logs:
             logs = self.executor_input.outputs.artifacts[LOGS].artifacts[0]
             shutil.copy(log_path, self.path(logs.uri))

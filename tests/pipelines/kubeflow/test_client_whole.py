@@ -40,11 +40,17 @@ class Actor:
             self._acts[told["run_id"]] = _Act(self._cluster, told)
         return self._acts[told["run_id"]].scene()
 
+    def end(self):
+        """Ends what still runs."""
+        for act in self._acts.values():
+            act.end()
+
 
 class _Act:
     def __init__(self, cluster, told):
         self._run = Run(told["run_id"], cluster.folder / told["run_id"])
         self._failure = None
+        self._is_left, self._process = False, None
         self._thread = threading.Thread(target=self._play, args=(cluster, told))
         self._thread.start()
 
@@ -56,9 +62,20 @@ class _Act:
                 package.to_yaml(),
                 told["runtime_config"]["parameters"],
                 resume=self._run,
+                watch=self._watch,
             )
         except BaseException as error:  # is told by the state of the run
             self._failure = error
+
+    def _watch(self, _task, _attempt, process):
+        self._process = process
+        assert not self._is_left, "nobody follows this run any more"
+
+    def end(self):
+        self._is_left = True
+        if self._process is not None:
+            self._process.kill()
+        self._thread.join()
 
     def scene(self):
         run, is_over = self._run, not self._thread.is_alive()
@@ -88,6 +105,7 @@ def api(tmp_path, monkeypatch):
         given = {"AMADEUS_METADATA": f"sqlite://{tmp_path}/cluster.sqlite", **leading}
         server.live = Actor(Cluster(tmp_path / "cluster", ROOT, given))
         yield server
+        server.live.end()
         assert server.complaints == []
 
 
