@@ -104,6 +104,7 @@ _RUN_FLAGS = {
     "experiment": "--experiment",
     "service_account": "--service-account",
 }
+_MAX_DIGITS = 9  # of a generation, as stores count
 _FROM_ENVIRONMENT = ("image", "pipeline_root", "personalities_url")
 
 Command = Callable[..., Any]
@@ -160,9 +161,10 @@ def read_choices(options: dict[str, Any]) -> Any:
     if given["package_path"] is not None and not _is_typed("image"):
         del given["image"]  # the environment's is for what is compiled
     parent = given.pop("parent_generation")
+    chosen = {name: one for name, one in given.items() if one}
     if parent is not None:
-        given["parent_generation"] = read_parent(parent)
-    return packing.Choices(**{name: one for name, one in given.items() if one})
+        chosen["parent_generation"] = read_parent(parent)  # 0 says something, too
+    return packing.Choices(**chosen)
 
 
 def read_parent(text: str) -> int:
@@ -173,7 +175,7 @@ def read_parent(text: str) -> int:
     """
     if text == "latest":
         return load("pipelines.kubeflow.names").LATEST
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > _MAX_DIGITS:
         raise ConfigError(
             f"--parent {text} is no generation: give its number, 0 for none, or latest."
         )

@@ -147,6 +147,17 @@ def test_a_practice_grows_from_the_latest_voice(api, begin):
 
 
 @pytest.mark.parametrize(
+    ("given", "parent"), [("0", 0), ("7", 7), ("latest", names.LATEST)]
+)
+def test_a_practice_grows_from_whom_it_is_told_also_from_nobody(
+    api, begin, given, parent
+):
+    begin("--parent", given)
+    (body,) = api.asked(CREATES)
+    assert body["runtime_config"]["parameters"][names.PARENT_GENERATION] == parent
+
+
+@pytest.mark.parametrize(
     ("options", "sentence"),
     [
         (["--package", "nowhere.yaml"], "cannot read nowhere.yaml"),
@@ -155,6 +166,7 @@ def test_a_practice_grows_from_the_latest_voice(api, begin):
         (["--steps", "3"], "step_count=3 is compiled into"),
         (["--beam-arg=--x"], "--x is compiled into"),
         (["--parent", "first"], "--parent first is no generation"),
+        (["--parent", "9" * 10], "is no generation"),
         (["--pipeline-root", "/tmp"], "is on this machine, which no container sees"),
         (["--metadata", "mysql://a:hunter2@h/d"], "--metadata holds a password"),
         (["--personalities", "ftp://x/y"], "is no store that Amadeus knows"),
