@@ -7,6 +7,7 @@ import click
 
 from amadeus.home import Home, explain_os_errors, write_atomically
 from amadeus.personality import profiles
+from amadeus.personality.quoting import tame
 from amadeus.v1 import practice_pb2
 from pipelines.kubeflow import names
 from pipelines.kubeflow.client import Cluster
@@ -14,7 +15,11 @@ from pipelines.kubeflow.client_endpoint import Endpoint
 from pipelines.kubeflow.client_messages import EXPERIMENT
 from pipelines.kubeflow.client_package import read_package
 from pipelines.kubeflow.client_packing import Choices, make_package, parameters
-from pipelines.kubeflow.client_practice import check_name, refuse_settings
+from pipelines.kubeflow.client_practice import (
+    check_name,
+    refuse_settings,
+    say_lost,
+)
 from pipelines.kubeflow.client_recordings import look, name_recordings
 from pipelines.kubeflow.client_schedule import Plan, Schedules, read_recurrence
 from pipelines.kubeflow.client_versions import upload as upload_version
@@ -61,7 +66,8 @@ def upload(endpoint: Endpoint, package: str, pipeline: str, name: str) -> int:
       ClusterError: The cluster cannot be reached, or refused.
     """
     read = read_package(Path(package).expanduser())
-    done = upload_version(Cluster(endpoint), read, pipeline=pipeline, name=name)
+    cluster = Cluster(endpoint, on_lost=say_lost)
+    done = upload_version(cluster, read, pipeline=pipeline, name=name)
     how = "uploaded as" if done.is_new else "is there already, as"
     link = endpoint.pipeline_link(*done.version)
     click.echo(f"{package} {how} version {done.name} of {done.pipeline}: {link}")
@@ -90,7 +96,7 @@ def schedule_imitate(
     when = read_recurrence(every, cron)
     request = _request(home, deu, settings, choices)
     request.recordings.CopyFrom(name_recordings(recordings))
-    cluster = Cluster(endpoint)
+    cluster = Cluster(endpoint, on_lost=say_lost)
     cluster.experiment_id(choices.experiment)
     for sentence in look(recordings):
         click.echo(f"warning: {sentence}")
@@ -113,6 +119,11 @@ def schedule_imitate(
     click.echo(
         f"{deu} {how} {made.when} ({made.name}): {endpoint.schedule_link(made.schedule_id)}"
     )
+    if not (is_new or made.is_enabled):
+        click.echo(
+            "  it is disabled, and begins no runs until `amadeus pipeline schedule enable "
+            f"{made.schedule_id}`"
+        )
     return 0
 
 
@@ -123,13 +134,15 @@ def list_schedules(endpoint: Endpoint, experiment: str | None) -> int:
       ClusterError: The cluster cannot be reached, or refused.
     """
     place = experiment or EXPERIMENT
-    found = Schedules(Cluster(endpoint)).all_of(place)
+    found = Schedules(Cluster(endpoint, on_lost=say_lost)).all_of(place)
     if not found:
         click.echo(f"no schedules in {place} at {endpoint.url}")
-    width = max((len(one.name) for one in found), default=0)
-    for one in found:
+    names_shown = [tame(one.name) for one in found]  # of whoever made it
+    width = max(map(len, names_shown), default=0)
+    for one, name in zip(found, names_shown, strict=True):
         state = "enabled" if one.is_enabled else "disabled"
-        click.echo(f"{one.schedule_id}  {one.name:<{width}}  {state}  {one.when}")
+        when = tame(str(one.when))
+        click.echo(f"{one.schedule_id}  {name:<{width}}  {state}  {when}")
     return 0
 
 
@@ -142,7 +155,7 @@ def change_schedule(
       ConfigError: There is none.
       ClusterError: The cluster cannot be reached, or refused.
     """
-    schedules = Schedules(Cluster(endpoint))
+    schedules = Schedules(Cluster(endpoint, on_lost=say_lost))
     found = schedules.find(schedule, experiment or EXPERIMENT)
     change, done = {
         "enable": (schedules.enable, "enabled"),
@@ -150,7 +163,7 @@ def change_schedule(
         "delete": (schedules.delete, "deleted; its runs stay"),
     }[word]
     change(found.schedule_id)
-    click.echo(f"schedule {found.name} {done}")
+    click.echo(f"schedule {tame(found.name)} {done}")
     return 0
 
 

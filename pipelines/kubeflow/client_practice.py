@@ -86,7 +86,7 @@ def imitate(
         beam_arg=beam_args,
         parent_generation=choices.parent_generation,
     )
-    cluster = Cluster(endpoint, on_lost=_say_lost)
+    cluster = Cluster(endpoint, on_lost=say_lost)
     # Before anything is compiled or sent: a wrong address is known at once.
     cluster.experiment_id(choices.experiment)
     package = make_package(request, choices) if choices.package_path else None
@@ -120,7 +120,7 @@ def follow(
       ClusterError: The cluster cannot be reached, or refused.
       ConfigError: There is no such run.
     """
-    cluster = Cluster(endpoint, on_lost=_say_lost)
+    cluster = Cluster(endpoint, on_lost=say_lost)
     run = cluster.find(name)
     click.echo(f"run {run.name}: {endpoint.run_link(run.run_id)}")
     return _follow(home, cluster, run, personalities_url, deu=deu)
@@ -133,7 +133,7 @@ def cancel(endpoint: Endpoint, name: str) -> int:
       ClusterError: The cluster cannot be reached, or refused.
       ConfigError: There is no such run.
     """
-    cluster = Cluster(endpoint, on_lost=_say_lost)
+    cluster = Cluster(endpoint, on_lost=say_lost)
     run = cluster.find(name)
     if run.is_over:
         click.echo(f"run {run.name} is over: {say_state(run)}")
@@ -152,7 +152,7 @@ def list_runs(endpoint: Endpoint, experiment: str | None, limit: int) -> int:
       ClusterError: The cluster cannot be reached, or refused.
     """
     place = experiment or EXPERIMENT
-    runs = Cluster(endpoint, on_lost=_say_lost).runs(place, limit)
+    runs = Cluster(endpoint, on_lost=say_lost).runs(place, limit)
     if not runs:
         click.echo(f"no runs in {place} at {endpoint.url}")
     width = max((len(run.name) for run in runs), default=0)
@@ -166,6 +166,11 @@ def say_state(run: Run) -> str:
     """Says in a few words how a run stands."""
     state = run.state.lower().replace("pending", "queued")
     return f"{state}: {run.text}" if run.text else state
+
+
+def say_lost(error: ClusterError, pause_s: float) -> None:
+    """Says that the API went away, and when it is asked again."""
+    click.echo(f"{error}\n  trying again in {max(pause_s, 1):.0f} s", err=True)
 
 
 def gather(
@@ -363,10 +368,6 @@ def _ways(endpoint: Endpoint, run_id: str) -> str:
         f"  to come back: amadeus pipeline follow {where}\n"
         f"  to end it: amadeus pipeline cancel {where}"
     )
-
-
-def _say_lost(error: ClusterError, pause_s: float) -> None:
-    click.echo(f"{error}\n  trying again in {max(pause_s, 1):.0f} s", err=True)
 
 
 def _say_sent(path: Path, n_bytes: int) -> None:

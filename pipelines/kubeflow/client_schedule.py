@@ -216,6 +216,9 @@ class Schedules:
             there.when == plan.when
             and there.max_concurrency == plan.max_concurrency
             and (config.parameters or {}) == dict(plan.parameters)
+            # Where nothing was asked for, the cluster may say what it chose.
+            and plan.pipeline_root in ("", config.pipeline_root)
+            and plan.service_account in ("", found.service_account)
             and reference is not None
             and reference.pipeline_version_id == plan.version.version_id
         )

@@ -440,6 +440,38 @@ def test_a_package_is_uploaded_and_scheduled(run, api, package, takes):
     assert api.schedules == {}
 
 
+def test_a_schedule_that_is_disabled_is_not_said_to_practise(run, api, package, takes):
+    imitates = ("pipeline", "schedule", "imitate", "cello", takes, "--package", package)
+    run(*imitates, "--every", "6h", "--name", "mine")
+    _, said = run(*imitates, "--every", "6h", "--name", "mine")
+    assert "is disabled" not in said
+    run("pipeline", "schedule", "disable", "mine")
+    _, said = run(*imitates, "--every", "6h", "--name", "mine")
+    (schedule_id,) = api.schedules
+    assert "it is disabled, and begins no runs until" in said
+    assert f"amadeus pipeline schedule enable {schedule_id}" in said
+
+
+def test_a_schedule_that_others_have_named_writes_to_no_terminal(
+    run, api, package, takes
+):
+    imitates = ("pipeline", "schedule", "imitate", "cello", takes, "--package", package)
+    run(*imitates, "--every", "6h")
+    (schedule,) = api.schedules.values()
+    schedule["display_name"] = "\x1b[2Jnightly\n"
+    for words in (("list",), ("disable", schedule["recurring_run_id"])):
+        _, said = run("pipeline", "schedule", *words)
+        assert "?[2Jnightly?" in said
+        assert "\x1b" not in said
+
+
+def test_a_schedule_waits_for_an_api_that_goes_away_and_says_so(run, api):
+    api.faults = [Fault("status", status=503, times=2)]
+    status, said = run("pipeline", "schedule", "list")
+    assert status == 0
+    assert said.count("trying again in 1 s") == 2
+
+
 def test_help_loads_no_kubeflow():
     probe = (
         "import sys; from amadeus.cli.main import main\n"

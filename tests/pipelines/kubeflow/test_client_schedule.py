@@ -124,6 +124,22 @@ def test_another_rhythm_under_the_same_name_is_refused(api, cluster, plan):
     assert len(api.schedules) == 1
 
 
+@pytest.mark.parametrize(
+    "other", [{"pipeline_root": "gs://b/other"}, {"service_account": "other"}]
+)
+def test_another_place_or_account_under_the_same_name_is_refused(
+    api, cluster, plan, other
+):
+    plan = dataclasses.replace(
+        plan, pipeline_root="gs://b/root", service_account="runner"
+    )
+    schedules = Schedules(cluster)
+    made, _ = schedules.make(plan)
+    assert schedules.make(plan) == (made, False)
+    with pytest.raises(ConfigError, match="already, every 6h"):
+        schedules.make(dataclasses.replace(plan, **other))
+
+
 def test_schedules_are_disabled_enabled_and_deleted(api, cluster, plan):
     schedules = Schedules(cluster)
     made, _ = schedules.make(plan)
