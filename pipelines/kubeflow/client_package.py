@@ -66,7 +66,9 @@ def _load(path: Path) -> list[Any]:
         raise ConfigError(
             f"cannot read {path}: {error.strerror or error}; check the name and its read rights."
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except ConfigError:
+        raise  # is a ValueError, too
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"{path} is no YAML: write it with `amadeus pipeline compile`."
         ) from error

@@ -1,6 +1,7 @@
 """Whether a file of resources says what can be, key by key; see `resources`."""
 
 import difflib
+import math
 import re
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -94,7 +95,8 @@ def _count(low: int) -> Callable[[Any, str], int]:
 
 
 def _factor(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 1:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 1 <= value < math.inf:
         raise ConfigError(f"{where} is {_shown(value)}: write a number from 1.")
     return float(value)
 
@@ -106,6 +108,8 @@ def _labels(value: Any, where: str) -> dict[str, str]:
 
 
 def _label(value: Any, where: str) -> str:
+    if value is None or isinstance(value, dict | list):
+        raise ConfigError(f"{where} holds {_shown(value)}: write a text.")
     # YAML reads `true` and `1` as what they look like; a label is a text
     return str(value).lower() if isinstance(value, bool) else str(value)
 

@@ -126,14 +126,16 @@ def read_resources(path: Path) -> Resources:
       ConfigError: It cannot be read, or something in it is unknown or cannot be.
     """
     try:
-        text = path.read_bytes()[: _MAX_BYTES + 1].decode()
+        text = _read(path).decode()
         given = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise ConfigError(
             f"cannot read {path}: {reason}; name a YAML file of resources."
         ) from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except ConfigError:
+        raise  # is a ValueError, too
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # 2026-02-30
         raise ConfigError(
             f"{path} is no YAML ({str(error).splitlines()[0]}): write `defaults:` and `components:`."
         ) from error
@@ -159,6 +161,16 @@ def parse_resources(given: Any) -> Resources:
             for name, own in named.items()
         },
     )
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(_MAX_BYTES + 1)
+    if len(data) > _MAX_BYTES:
+        raise ConfigError(
+            f"{path} is larger than {_MAX_BYTES // 2**20} MB: name a YAML file of resources, which has a few lines."
+        )
+    return data
 
 
 def _joined(common: dict[str, Any], own: Any, name: str) -> dict[str, Any]:

@@ -192,6 +192,18 @@ def test_bad_input_is_refused_in_one_sentence(
 
 
 @pytest.mark.parametrize(
+    "text", ["2026-02-30", "[", "\udcff", "{a: [1, 2]}\n---\n{}\n---\n{}", "x"]
+)
+def test_a_package_that_is_none_is_refused_in_one_sentence(run, api, tmp_path, text):
+    path = tmp_path / "practice.yaml"
+    path.write_text(text, errors="surrogateescape")
+    status, said = run("pipeline", "upload", path)
+    assert status == 2
+    assert said.count("\n") == 1
+    assert f"{path} is no" in said
+
+
+@pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["cello", "{takes}"], "no image was named"),

@@ -63,6 +63,9 @@ def test_the_example_in_the_docstring_can_be_read(tmp_path):
         ({"defaults": {"cpu_limit": True}}, "no quantity"),
         ({"defaults": {"retries": -1}}, "whole number from 0"),
         ({"defaults": {"retry_backoff_factor": 0.5}}, "number from 1"),
+        ({"defaults": {"retry_backoff_factor": float("inf")}}, "number from 1"),
+        ({"defaults": {"env": {"A": None}}}, "env of defaults holds None"),
+        ({"defaults": {"node_selector": {"a": ["b"]}}}, "write a text"),
         ({"defaults": {"timeout_s": "1h"}}, "whole number from 1"),
         ({"defaults": {"tolerations": [{"operator": "Is"}]}}, "one of Exists, Equal"),
         ({"defaults": {"tolerations": {"key": "gpu"}}}, "write a list"),
@@ -85,6 +88,12 @@ def test_a_file_that_is_none_is_named(tmp_path):
         read_resources(path)
     path.write_text("defaults: [")
     with pytest.raises(ConfigError, match="is no YAML"):
+        read_resources(path)
+    path.write_text("defaults: {env: {SINCE: 2026-02-30}}")
+    with pytest.raises(ConfigError, match="is no YAML"):
+        read_resources(path)
+    path.write_text("defaults: {retries: 7}\n" + "#" * 2**20)
+    with pytest.raises(ConfigError, match="is larger than 1 MB"):
         read_resources(path)
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="it is no text"):
