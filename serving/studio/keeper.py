@@ -12,7 +12,8 @@ It is a program of its own with nothing but the standard library, for it starts 
 
     FOLDER/pulse   its beat
     FOLDER/order   `stop` or `kill`, from a studio elsewhere
-    FOLDER/claim   holds TOKEN; when it holds another, somebody else has taken the session over, and the worker ends
+    FOLDER/claim   holds TOKEN; when it holds another, somebody else has taken the session over: the worker ends, and
+                   the pulse is left to them
 """
 
 import contextlib
@@ -39,13 +40,15 @@ def main(arguments: list[str]) -> int:
     ] = []  # signals to hand on; from the first moment, for one may come at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _frame: asked.append(n))
+    own_pid = os.getpid()
     worker = subprocess.Popen(
         arguments[2:],
         pass_fds=settings["fds"],
-        preexec_fn=lambda: _prepare(settings),
+        preexec_fn=lambda: _prepare(settings, own_pid),
     )
     status = _watch(worker, settings, asked)
-    _write(settings, "over")
+    if _is_entitled(settings):
+        _write(settings, "over")
     return status if status >= 0 else 128 - status
 
 
@@ -58,10 +61,10 @@ def _watch(
         while asked:
             _signal(worker, asked.pop(0))
         if time.monotonic() - beaten_at >= BEAT_S:
+            if not _is_entitled(settings):
+                os.killpg(0, signal.SIGKILL)
             n_beats, beaten_at = n_beats + 1, time.monotonic()
             _write(settings, str(n_beats))
-            if _read(settings, CLAIM_NAME) not in ("", settings["token"]):
-                worker.kill()
             order = _read(settings, ORDER_NAME)
             if order == "kill":
                 os.killpg(0, signal.SIGKILL)
@@ -73,9 +76,16 @@ def _watch(
     return status
 
 
-def _prepare(settings: dict[str, Any]) -> None:
+def _is_entitled(settings: dict[str, Any]) -> bool:
+    """Whether nobody else has taken the session over; a claim that cannot be read says nothing."""
+    return _read(settings, CLAIM_NAME) in ("", settings["token"])
+
+
+def _prepare(settings: dict[str, Any], keeper_pid: int) -> None:
     """Makes the worker polite, and has it end with its keeper."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != keeper_pid:  # it went before that was said
+        os._exit(1)
     for prepare in (
         lambda: os.setpriority(os.PRIO_PROCESS, 0, settings["nice"]),
         lambda: os.sched_setaffinity(0, settings["processors"]),

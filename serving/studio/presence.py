@@ -107,6 +107,6 @@ class Presence:
         assert self._file is not None
         with contextlib.suppress(OSError):  # such as a full disk
             self._file.seek(0)
-            self._file.truncate()
             self._file.write(text)
+            self._file.truncate()  # at last: who looks meanwhile sees a beat
             self._file.flush()

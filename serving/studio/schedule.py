@@ -86,7 +86,8 @@ class Schedule:
 
     def open(self) -> None:
         """Makes this studio known to others that share the home."""
-        self._presence.open()
+        with self.store.locked():  # others sweep what is not locked yet
+            self._presence.open()
 
     def tick(self) -> None:
         """Does what is due."""

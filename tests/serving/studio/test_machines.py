@@ -1,5 +1,6 @@
 """Who lives on another machine: told by beats alone, or by locks where they are at hand."""
 
+import fcntl
 import json
 import os
 import signal
@@ -9,9 +10,12 @@ import time
 
 import pytest
 
+from amadeus.home import Home
 from serving.studio import keeper, workers
-from serving.studio.machines import Leases, read_beat, this_machine
+from serving.studio.machines import Leases, machine_of, read_beat, this_machine
+from serving.studio.practice_limits import PracticeLimits
 from serving.studio.presence import Presence
+from serving.studio.schedule import Schedule
 from serving.studio.sessions import Session, Standing
 from tests.cli.terminal import is_alive, wait_for
 
@@ -73,6 +77,20 @@ def test_a_worker_whose_session_another_has_taken_ends(session, worker):
     wait_for(lambda: not is_alive(worker[1]))
 
 
+def test_who_lost_a_session_leaves_the_pulse_to_the_next(tmp_path):
+    (tmp_path / "claim").write_text("theirs")
+    (tmp_path / "pulse").write_text("another\n7\n")
+    settings = {
+        "folder": str(tmp_path), "machine": "late", "token": "ours", "nice": 0,
+        "processors": sorted(os.sched_getaffinity(0)), "oom_score": 500, "fds": [],
+    }  # fmt: skip
+    worker = [sys.executable, "-c", "import time; time.sleep(600)"]
+    command = [sys.executable, "-I", "-S", keeper.__file__, json.dumps(settings)]
+    ran = subprocess.run([*command, "--", *worker], process_group=0, check=False)
+    assert ran.returncode == -signal.SIGKILL
+    assert read_beat(tmp_path / "pulse") == "another\n7\n"
+
+
 @pytest.mark.parametrize(("order", "status"), [("stop", 1), ("kill", -9)])
 def test_another_machine_stops_a_worker(session, monkeypatch, order, status):
     program = "import time\ntime.sleep(600)"
@@ -128,6 +146,47 @@ def test_a_studio_elsewhere_lives_while_it_beats(tmp_path, monkeypatch):
     assert here.is_alive(here.name)
     here.close()
     assert not here.is_alive(here.name)
+
+
+def test_a_beat_is_whole_whenever_somebody_looks(tmp_path):
+    here = Presence(tmp_path / ".studios")
+    here.open()
+    path, file, seen = tmp_path / ".studios" / here.name, here._file, []
+
+    class Watched:
+        def __getattr__(self, name):
+            def call(*arguments):
+                answer = getattr(file, name)(*arguments)
+                seen.append(read_beat(path))
+                return answer
+
+            return call
+
+    here._file = Watched()
+    here._beaten_at = -100.0
+    here.beat()
+    here.close()
+    assert seen[-1].endswith("over\n")
+    assert {machine_of(beat) for beat in seen} == {this_machine()}
+
+
+def test_a_studio_shows_itself_while_nobody_sweeps(tmp_path, monkeypatch):
+    home, opened = Home(tmp_path), []
+
+    def open_it(_self):
+        with (
+            (home.sessions_path / ".lock").open("w") as lock,
+            pytest.raises(BlockingIOError),
+        ):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        opened.append(True)
+
+    monkeypatch.setattr(Presence, "open", open_it)
+    schedule = Schedule(
+        home, PracticeLimits(), practice_command=list, listen_command=list
+    )
+    schedule.open()
+    assert opened
 
 
 def test_locks_that_do_not_reach_are_said(tmp_path, caplog):
