@@ -27,7 +27,7 @@ from amadeus.errors import (
 from amadeus.home import NAME_PATTERN, Home
 from amadeus.personality import profiles
 from amadeus.report.session import Session
-from amadeus.stores import is_url
+from amadeus.stores import addresses, is_url
 from amadeus.v1 import practice_pb2, profiles_pb2
 from pipelines.kubeflow import names
 from pipelines.kubeflow.client import Cluster
@@ -48,6 +48,7 @@ from pipelines.kubeflow.client_recordings import (
 )
 from pipelines.kubeflow.client_teller import Teller
 from pipelines.kubeflow.package import Package
+from pipelines.kubeflow.resources import read_resources
 
 
 def imitate(
@@ -87,8 +88,10 @@ def imitate(
         parent_generation=choices.parent_generation,
     )
     cluster = Cluster(endpoint, on_lost=say_lost)
-    # Before anything is compiled or sent: a wrong address is known at once.
+    # Before anything is compiled or sent: a wrong address is known at once, and a wrong file of resources.
     cluster.experiment_id(choices.experiment)
+    if choices.resources_path is not None:
+        read_resources(choices.resources_path)
     package = make_package(request, choices) if choices.package_path else None
     request.recordings.CopyFrom(
         gather(recordings, request.learner_profile, root_of(package, choices))
@@ -118,8 +121,10 @@ def follow(
 
     Raises:
       ClusterError: The cluster cannot be reached, or refused.
-      ConfigError: There is no such run.
+      ConfigError: There is no such run, or the store can be none.
     """
+    if personalities_url:
+        addresses.parse(personalities_url)  # now, and not when the run has ended
     cluster = Cluster(endpoint, on_lost=say_lost)
     run = cluster.find(name)
     click.echo(f"run {run.name}: {endpoint.run_link(run.run_id)}")
@@ -273,7 +278,7 @@ def _conclude(
         return 0
     try:
         lines = _bring_home(home, seen, deu, store_url, link, wall_s)
-    except (StoreError, HomeError) as error:
+    except (ConfigError, StoreError, HomeError) as error:
         return complain(
             f"{error}\n  the run ended well: {link}\n  its voice is in {store_url}; bring it home with `amadeus "
             f"pipeline follow {run.run_id}`",

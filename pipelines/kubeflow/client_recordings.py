@@ -55,6 +55,11 @@ def name_recordings(urls: Sequence[str]) -> practice_pb2.Recordings:
       ConfigError: One is on this machine.
     """
     at_home = [url for url in urls if not is_url(url)]
+    if len(at_home) == len(urls) > 0:
+        raise ConfigError(
+            f"{at_home[0]} is on this machine, which no container sees: bring the recordings to a store, and name them "
+            "there, such as gs://bucket/cello."
+        )
     if at_home:
         raise ConfigError(
             f"{at_home[0]} is on this machine and other recordings are in a store: give all of them from one place."

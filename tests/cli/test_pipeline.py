@@ -296,11 +296,48 @@ def test_a_voice_that_does_not_come_home_can_be_fetched_later(
     monkeypatch.setattr(client_practice, "_bring_home", lose)
     run_id = begin()
     api.scenes = [Scene(state="SUCCEEDED")]
-    status, said = run("pipeline", "follow", run_id, "--personalities", "gs://b/voices")
+    status, said = run("pipeline", "follow", run_id, "--personalities", "gs://bucket/v")
     assert status == 2
     assert "the bucket does not answer." in said
     assert "the run ended well" in said
     assert f"bring it home with `amadeus pipeline follow {run_id}`" in said
+
+
+def test_a_store_that_can_be_none_is_refused_before_a_run_is_followed(run, api, begin):
+    run_id = begin()
+    api.scenes = [Scene(state="SUCCEEDED")]
+    status, said = run("pipeline", "follow", run_id, "--personalities", "ftp://b/v")
+    assert status == 2
+    assert said.startswith("amadeus: ftp:// is no store")
+    assert len(api.scenes) == 1
+
+
+def test_a_run_whose_own_store_can_be_none_is_said_to_have_ended_well(run, api, begin):
+    run_id = begin()
+    told = api.runs[run_id]["runtime_config"]["parameters"]
+    told[names.PERSONALITIES_URL] = "ftp://b/v"
+    api.scenes = [Scene(state="SUCCEEDED")]
+    status, said = run("pipeline", "follow", run_id)
+    assert status == 2
+    assert "ftp:// is no store" in said
+    assert "the run ended well" in said
+
+
+def test_a_wrong_file_of_resources_is_refused_before_recordings_are_sent(
+    run, api, tmp_path, monkeypatch
+):
+    def send(*_):
+        raise AssertionError("recordings were sent")
+
+    monkeypatch.setattr(client_practice, "gather", send)
+    resources = tmp_path / "resources.yaml"
+    resources.write_text("defaults: {retrys: 1}")
+    given = ("--image", "a@sha256:0", "--pipeline-root", ROOT, "--resources", resources)
+    status, said = run(
+        "practice", "imitate", "cello", "x.wav", "--runner", "kubeflow", *given
+    )
+    assert status == 2
+    assert "'retrys', which is not known" in said
 
 
 def test_an_image_that_cannot_be_pulled_is_said_with_the_run(

@@ -131,6 +131,8 @@ def test_recordings_are_all_here_or_all_in_stores():
     ]
     with pytest.raises(ConfigError, match="give all of them from one place"):
         name_recordings(["gs://b/x", "take.wav"])
+    with pytest.raises(ConfigError, match="on this machine, which no container sees"):
+        name_recordings(["take.wav"])
 
 
 def test_it_is_seen_beforehand_that_there_are_no_recordings(tmp_path):
