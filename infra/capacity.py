@@ -20,6 +20,7 @@ class Measured:
       performances_per_core: Of 2 voices in blocks of 20 ms, 0.1 % of blocks late (`python -m benchmarks perform`).
       studio_gb: A studio in its image, no voice loaded.
       voice_gb: A voice more in a model server, of 41 (preset live).
+      voices_served: Of each instrument in a model server, its newest (`serving.model_server.listing`).
       voice_disk_gb: A voice as files.
       artifacts_gb: What a pipeline leaves of 10 minutes of recordings: five times their flac, 22 MB of the examples' 4.
       session_ms: To read a session in a look at all; a studio looks `looks_per_s` times a second.
@@ -31,6 +32,7 @@ class Measured:
     performances_per_core: float = 8.0
     studio_gb: float = 0.75
     voice_gb: float = 0.020
+    voices_served: int = 2
     voice_disk_gb: float = 0.0014
     artifacts_gb: float = 0.15
     session_ms: float = 0.040
@@ -120,7 +122,7 @@ def work_out(
     play_cores = performances / (m.performances_per_core * a.margin)
     studios = max(2, math.ceil(play_cores / 2))
     servers = max(2, math.ceil(play_cores / 2))
-    server_gb = 0.5 + n_instruments * m.voice_gb
+    server_gb = 0.5 + n_instruments * m.voices_served * m.voice_gb
     sessions = math.ceil(n_practices * a.keep_days)
     looking = sessions * m.session_ms / 1000 * m.looks_per_s
     disk_gb = (

@@ -3,6 +3,7 @@
 import dataclasses
 import runpy
 
+from serving.model_server import listing
 from tests.infra.manifests import INFRA, find, variables, workloads
 from tests.infra.manifests import container as container_of
 
@@ -46,8 +47,9 @@ def test_the_overlay_of_gke_is_the_size_of_a_cell():
         scaler = find("gke", "HorizontalPodAutoscaler", name)
         assert scaler["spec"]["minReplicas"] >= least
     serving = container_of("gke", "tf-serving")["resources"]["requests"]
-    assert serving["memory"] == "4Gi"
-    assert need.server_gb < 4
+    assert serving["memory"] == "5Gi"
+    assert need.server_gb < 5
+    assert CAPACITY["Measured"]().voices_served == listing.N_NEWEST
     environment = variables("gke", container_of("gke", "studio"))
     kept_h = float(environment["AMADEUS_STUDIO_KEEP_HOURS"])
     assert kept_h == 24 * CAPACITY["Assumed"]().keep_days
