@@ -118,6 +118,45 @@ def test_every_setting_is_read_by_the_code(name):
     assert name in settings.read_names()
 
 
+def _shell_in(line, home):
+    """What a line has a shell do in a container, done to another home."""
+    inner = shlex.split(re.sub(r"\s[<>]\s*\S+", "", line.partition(" -- ")[2]))
+    return [word.replace("/var/lib/amadeus", str(home)) for word in inner]
+
+
+def test_what_is_backed_up_can_be_put_back_by_who_does_not_own_the_volume(tmp_path):
+    home, new = tmp_path / "home", tmp_path / "new"
+    for kept in ("deus/cello/voices/1", "deus/cello/pipeline", "lost+found"):
+        (home / kept).mkdir(parents=True)
+        (home / kept / "file").write_text(kept)
+    new.mkdir()
+    (save,) = [line for line in BLOCKS if "tar --create" in line]
+    (restore,) = [line for line in BLOCKS if "tar --extract" in line]
+    saved = subprocess.run(_shell_in(save, home), capture_output=True, check=True)
+    listed = subprocess.run(
+        ["tar", "--list", "--gzip"], input=saved.stdout, capture_output=True, check=True
+    )
+    assert "deus/" in listed.stdout.decode().split()
+    assert not {".", "./"} & set(listed.stdout.decode().split())
+    subprocess.run(_shell_in(restore, new), input=saved.stdout, check=True)
+    files = [str(p.relative_to(new)) for p in new.rglob("*") if p.is_file()]
+    assert files == ["deus/cello/voices/1/file"]
+
+
+def test_whoever_enters_a_pod_that_was_just_made_waits_for_it_before():
+    for block in re.findall(r"```sh\n(.*?)```", RUNBOOK, re.DOTALL):
+        started = set()
+        for line in block.splitlines():
+            if " apply -k " in line:
+                started |= {"mysql", "practice"}
+            if " scale " in line:
+                started |= set(re.findall(r"deployment/([a-z-]+)", line))
+            if " rollout status " in line:
+                started -= set(re.findall(r"(?:deployment|statefulset)/(\w+)", line))
+            entered = re.search(r" exec (?:--stdin )?(?:deployment/)?([a-z]+)", line)
+            assert not entered or entered.group(1) not in started, line
+
+
 def _samples():
     metrics = Metrics()
     metrics.watch_sessions(lambda: {"queued": 1})
