@@ -53,10 +53,10 @@ def write_listing(home: Home, path: Path) -> bool:
       HomeError: It cannot be written.
     """
     text = text_format.MessageToString(list_models(home))
-    with contextlib.suppress(FileNotFoundError):
-        if path.read_text() == text:
-            return False
     with explain_os_errors(path):
+        with contextlib.suppress(FileNotFoundError):
+            if path.read_text() == text:
+                return False
         write_atomically(path, text)
     return True
 
@@ -68,7 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--output", type=Path, required=True, help="the file to write, in text format"
     )
     parser.add_argument(
-        "--every-s", type=float, help="look again after so many seconds; else once"
+        "--every-s", type=_pause, help="look again after so many seconds; else once"
     )
     return parser
 
@@ -92,6 +92,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (AmadeusError, OSError) as error:  # such as a file server that is away
             _log.warning("the list stays as it is: %s", error)
     return 0
+
+
+def _pause(text: str) -> float:
+    pause_s = float(text)
+    if not 0 < pause_s <= threading.TIMEOUT_MAX:
+        raise argparse.ArgumentTypeError(f"{text} is no pause: give some seconds.")
+    return pause_s
 
 
 def _versions(deu: Deu) -> list[int]:

@@ -4,10 +4,9 @@ It reads `/health` beside the metrics, which needs neither token nor certificate
 is called every few seconds. Exit status: 0 it plays, 1 it does not, or not yet.
 """
 
+import http.client
 import os
 import sys
-import urllib.error
-import urllib.request
 
 PORT_VARIABLE = "AMADEUS_STUDIO_METRICS_PORT"
 DEFAULT_PORT = "8471"  # of StudioConfig, which would load more than this does
@@ -17,19 +16,23 @@ TIMEOUT_S = 4.0
 def main() -> int:
     """Asks, says the answer, and returns the exit status."""
     port = os.environ.get(PORT_VARIABLE) or DEFAULT_PORT
-    url = f"http://127.0.0.1:{port}/health"
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
-            return _say(answer.read().decode(), 0)
-    except urllib.error.HTTPError as error:
-        return _say(error.read().decode(), 1)
-    except (OSError, ValueError) as error:
-        return _say(f"no answer from {url}: {error}\n", 1)
-
-
-def _say(text: str, status: int) -> int:
+        status, text = _ask(port)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        status, text = 0, f"no answer from http://127.0.0.1:{port}/health: {error}\n"
     sys.stdout.write(text)
-    return status
+    return int(status != http.client.OK)
+
+
+def _ask(port: str) -> tuple[int, str]:
+    # Not by urllib, which would ask a proxy that the container's environment names.
+    connection = http.client.HTTPConnection(f"127.0.0.1:{port}", timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", "/health")
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from serving.model_server.config import read_file
 from serving.model_server.listing import list_models, main, write_listing
 from tests.cli.terminal import environment, wait_for
@@ -44,6 +46,19 @@ def test_a_home_that_is_not_there_yet_lists_nothing(home, tmp_path):
     path = tmp_path / "models.config"
     assert main(["--output", str(path)]) == 0
     assert _listed(read_file(path)) == {}
+
+
+def test_what_cannot_be_written_is_said_in_a_sentence(home, tmp_path, caplog):
+    (tmp_path / "models.config").mkdir()
+    assert main(["--output", str(tmp_path / "models.config")]) == 2
+    assert f"cannot write {tmp_path / 'models.config'}" in caplog.text
+
+
+@pytest.mark.parametrize("pause", ["0", "-1", "nan", "inf", "often"])
+def test_a_listing_must_pause(home, tmp_path, pause, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["--output", str(tmp_path / "models.config"), "--every-s", pause])
+    assert pause in capsys.readouterr().err
 
 
 def test_a_listing_follows_the_home_and_stops_when_told(home, tmp_path):

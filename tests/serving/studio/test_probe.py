@@ -1,4 +1,7 @@
 import asyncio
+import contextlib
+import socket
+import threading
 
 import pytest
 
@@ -40,6 +43,37 @@ def test_a_studio_that_is_not_there_does_not_play(capsys, monkeypatch):
     monkeypatch.setenv(probe.PORT_VARIABLE, "1")
     assert probe.main() == 1
     assert "no answer from http://127.0.0.1:1/health" in capsys.readouterr().out
+
+
+def test_a_studio_without_metrics_cannot_be_asked(capsys, monkeypatch):
+    monkeypatch.setenv(probe.PORT_VARIABLE, "off")
+    assert probe.main() == 1
+    assert "no answer from http://127.0.0.1:off/health" in capsys.readouterr().out
+
+
+def test_what_speaks_no_http_does_not_play(capsys, monkeypatch):
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        listener.settimeout(60)
+
+        def answer():
+            with listener.accept()[0] as client:
+                client.recv(1024)
+                client.sendall(b"220 mail\r\n")
+
+        stranger = threading.Thread(target=answer)
+        stranger.start()
+        monkeypatch.setenv(probe.PORT_VARIABLE, str(listener.getsockname()[1]))
+        assert probe.main() == 1
+        stranger.join()
+    assert "no answer from" in capsys.readouterr().out
+
+
+def test_no_proxy_is_asked_for_a_studio_beside(capsys, monkeypatch):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert _probe(True) == 0
+    assert capsys.readouterr().out == "SERVING\n"
 
 
 def test_the_default_port_is_the_studios():
