@@ -11,8 +11,9 @@ several threads run beside each other.
 
 import ctypes
 import functools
+import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -115,9 +116,11 @@ class Session:
             for place, array in enumerate(arrays):
                 tensors[place] = tensorflow_c.to_tensor(array)
             self._run(feeds, tensors, fetched, timeout_s)
-            # taken before what was fed is freed: an output may be an input
-            return [tensorflow_c.take_array(tensor or 0) for tensor in fetched]
+            return [tensorflow_c.to_array(tensor or 0) for tensor in fetched]
         finally:
+            # before what was fed: an output may be an input
+            for tensor in filter(None, fetched):
+                tensorflow_c.free_fetched(tensor)
             for tensor in filter(None, tensors):
                 tensorflow_c.free(tensor)
 
@@ -150,9 +153,12 @@ class Session:
             slow.DeleteSession(session, told)
         slow.DeleteGraph(self._graph)
 
-    def __del__(self) -> None:
-        """Frees what was never closed."""
-        self.close()
+    def __del__(
+        self, is_process_ending: Callable[[], bool] = sys.is_finalizing
+    ) -> None:
+        """Frees what was never closed; where the process ends, modules are gone and all is freed anyway."""
+        if not is_process_ending():
+            self.close()
 
 
 @functools.cache

@@ -43,6 +43,7 @@ _QUICK = {
     "TF_SetConfig": (None, Address, _Text, _Size, Address),
     "TF_AllocateTensor": (Address, _Int, ctypes.POINTER(_Long), _Int, _Size),
     "TF_DeleteTensor": (None, Address),
+    "TF_TensorMaybeMove": (Address, Address),
     "TF_TensorType": (_Int, Address),
     "TF_TensorData": (Address, Address),
     "TF_TensorByteSize": (_Size, Address),
@@ -170,36 +171,40 @@ def to_tensor(array: np.ndarray) -> int:
 def free(tensor: int) -> None:
     """Frees a tensor that `to_tensor` made."""
     quick = library().quick
-    if quick.TensorType(tensor) == types_pb2.DT_STRING:
+    # Strings that a graph has kept, in a variable say, stay its own: it shares them, and does not count them.
+    is_ours = quick.TensorMaybeMove(tensor) is not None
+    if is_ours and quick.TensorType(tensor) == types_pb2.DT_STRING:
         for place in _strings(tensor):
             quick.StringDealloc(place)
     quick.DeleteTensor(tensor)
 
 
-def take_array(tensor: int) -> np.ndarray:
-    """Copies a tensor that TensorFlow made into an array, and frees it.
+def free_fetched(tensor: int) -> None:
+    """Frees a tensor that TensorFlow made, its strings included."""
+    library().quick.DeleteTensor(tensor)
+
+
+def to_array(tensor: int) -> np.ndarray:
+    """Copies a tensor that TensorFlow made into an array; `free_fetched` frees it.
 
     Raises:
       ServingError: UNIMPLEMENTED for a type that arrays do not have.
     """
     quick = library().quick
-    try:
-        shape = tuple([quick.Dim(tensor, i) for i in range(quick.NumDims(tensor))])
-        number = quick.TensorType(tensor)
-        dtype = numpy_type(number)
-        if dtype is None:
-            raise ServingError(
-                Code.UNIMPLEMENTED,
-                f"a tensor of type {types_pb2.DataType.Name(number)} has no values",
-            )
-        if dtype.hasobject:
-            return _read_strings(tensor, shape)
-        array = np.empty(shape, dtype)
-        if array.nbytes:
-            ctypes.memmove(array.ctypes.data, quick.TensorData(tensor), array.nbytes)
-        return array
-    finally:
-        quick.DeleteTensor(tensor)
+    shape = tuple([quick.Dim(tensor, i) for i in range(quick.NumDims(tensor))])
+    number = quick.TensorType(tensor)
+    dtype = numpy_type(number)
+    if dtype is None:
+        raise ServingError(
+            Code.UNIMPLEMENTED,
+            f"a tensor of type {types_pb2.DataType.Name(number)} has no values",
+        )
+    if dtype.hasobject:
+        return _read_strings(tensor, shape)
+    array = np.empty(shape, dtype)
+    if array.nbytes:
+        ctypes.memmove(array.ctypes.data, quick.TensorData(tensor), array.nbytes)
+    return array
 
 
 def _write_strings(begin: int, texts: Sequence[bytes]) -> None:

@@ -1,6 +1,7 @@
 """Graphs run by TensorFlow's C interface."""
 
 import gc
+import subprocess
 import sys
 import threading
 import time
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from serving.model_server import tensorflow_c
+from serving.model_server.servable import Servable
 from serving.model_server.session import Session
 from serving.model_server.status import Code, NotFoundError, ServingError
 from tests.contract import fixture_models
@@ -60,6 +63,72 @@ def test_strings_of_any_length_come_back_as_bytes(tmp_path):
         wanted = [t.encode() if isinstance(t, str) else t for t in x.flat]
         assert list(y.flat) == wanted
         assert all(type(t) is bytes for t in y.flat)
+
+
+class Keeper(tf.Module):
+    """Keeps what it gets, and tells it when asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.kept = tf.Variable(["", "", ""])
+        spec = tf.TensorSpec([3], tf.string, "x")
+        self.keep = tf.function(
+            lambda x: {"y": tf.size(self.kept.assign(x))}, input_signature=[spec]
+        )
+        self.tell = tf.function(lambda: {"y": tf.identity(self.kept)})
+
+
+def test_strings_that_a_graph_keeps_stay_what_they_are(tmp_path):
+    model = Keeper()
+    fixture_models.save(
+        model, tmp_path / "1", keep=model.keep, tell=model.tell.get_concrete_function()
+    )
+    servable = Servable.load(tmp_path / "1")
+    for texts in ([b"", b"a" * 22, b"b" * 50], [b"c" * 23, b"d", b"e" * 100_000]):
+        servable.call("keep", {"x": np.array(texts, object)})
+        assert list(servable.call("tell", {})["y"]) == texts
+
+
+def test_outputs_beside_one_that_has_no_values_are_freed(tmp_path, monkeypatch):
+    class Mixed(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([1], tf.float32, "x")])
+        def mix(self, x):
+            variant = tf.raw_ops.TensorListReserve(
+                element_shape=tf.zeros([0], tf.int32),
+                num_elements=1,
+                element_dtype=tf.float32,
+            )
+            return {"a": variant, "b": x + 1.0, "c": x + 2.0}
+
+    model = Mixed()
+    fixture_models.save(model, tmp_path / "1", mix=model.mix)
+    servable = Servable.load(tmp_path / "1")
+    freed, free = [], tensorflow_c.library().quick.DeleteTensor
+    monkeypatch.setattr(
+        tensorflow_c.library().quick,
+        "DeleteTensor",
+        staticmethod(lambda tensor: (freed.append(tensor), free(tensor))),
+    )
+    with pytest.raises(ServingError, match="has no values"):
+        servable.call("mix", {"x": np.float32([1])})
+    assert len(freed) == 4  # three outputs and an input
+
+
+def test_a_session_that_was_never_closed_ends_quietly_with_its_process(tmp_path):
+    fixture_models.save_line(tmp_path / "1")
+    program = (
+        "import pathlib, sys\n"
+        "from serving.model_server.session import Session\n"
+        "session = Session.load(pathlib.Path(sys.argv[1]))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "1"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    assert "Traceback" not in ended.stderr
 
 
 def test_what_is_not_there_is_told(tmp_path):
