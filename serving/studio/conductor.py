@@ -229,6 +229,8 @@ class Conductor:
         self.wake()
         for thread in self._threads:
             thread.join()
+        while self._successors:
+            self._release(self._successors.popitem()[1])
 
     def add(self, seat: Seat) -> None:
         """Lets a performance begin."""
@@ -351,10 +353,11 @@ class Conductor:
         for seat in [seat for seat in seats if seat.is_leaving]:
             seats.remove(seat)
             seat.performance.close()
-            if successor := self._successors.pop(seat, None):
-                self._release(successor)
             with self._changed:
                 self._seats.remove(seat)
+                successor = self._successors.pop(seat, None)
+            if successor is not None:
+                self._release(successor)
 
     def _rest(self, seats: Sequence[Seat]) -> None:
         due_s = [s.due_s for s in seats if s.is_paced and not s.is_over]
@@ -378,7 +381,16 @@ class Conductor:
                     _log.warning("no new generation of %s: %s", seat.follows, error)
                     continue
                 if singer is not None:
-                    self._successors[seat] = singer
+                    self._welcome(seat, singer)
+
+    def _welcome(self, seat: Seat, singer: Singer) -> None:
+        """Lets a singer take over, unless the seat has been left while the voice was loaded."""
+        with self._changed:
+            is_taken = seat in self._seats
+            if is_taken:
+                self._successors[seat] = singer
+        if not is_taken:
+            self._release(singer)
 
 
 def _slice(seats: Sequence[Seat]) -> int:

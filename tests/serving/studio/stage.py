@@ -22,7 +22,7 @@ class SineVoices:
 
     def __init__(self):
         self.generation = 1
-        self.open = []
+        self.open, self.released = [], 0
 
     def acquire(self, reference):
         deu, number = reference.generation.deu, reference.generation.generation
@@ -34,7 +34,7 @@ class SineVoices:
         singer.identity = deu, number or self.generation
         if deu == "broken":
             singer.sing = self._fail
-        singer.release = lambda: self.open.remove(singer)
+        singer.release = lambda: self._release(singer)
         self.open.append(singer)
         return singer
 
@@ -43,6 +43,10 @@ class SineVoices:
 
     def close(self):
         pass
+
+    def _release(self, singer):
+        self.open.remove(singer)
+        self.released += 1
 
     @staticmethod
     def _fail(_frames, _state):

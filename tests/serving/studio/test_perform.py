@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from amadeus.v1 import perform_pb2
 from serving.client.connection import reason_of
+from serving.studio.conductor import Conductor
 from serving.studio.perform import PerformLimits
 from tests.live.playing import cents, pitch_hz
 from tests.serving.studio.stage import (
@@ -273,6 +274,44 @@ def test_a_new_generation_takes_over_at_the_next_note(stage):
     wait_until(lambda: len(stage.voices.open) == 1, 20)
     heard = live.end()
     assert np.abs(np.diff(heard.sound)).max() < 0.1
+
+
+def test_a_new_generation_that_comes_when_its_client_has_gone_is_let_go(stage):
+    live = Live(stage, configure(clock=STUDIO), midi(0x90, 57, 100))
+    next(iter(live.call))
+    acquire, asked, gone = stage.voices.acquire, threading.Event(), threading.Event()
+
+    def slowly(reference):
+        asked.set()
+        assert gone.wait(60)
+        return acquire(reference)
+
+    stage.voices.acquire, stage.voices.generation = slowly, 2
+    assert asked.wait(60)
+    live.call.cancel()
+    wait_until(lambda: not stage.voices.open, 60)
+    gone.set()
+    wait_until(lambda: stage.voices.released == 2, 60)
+    assert not stage.voices.open
+
+
+def test_a_studio_that_ends_lets_go_of_who_would_have_taken_over():
+    class Seat:
+        follows, is_leaving, is_over = "sine", False, False
+
+    found, released = threading.Event(), []
+    conductor = Conductor(
+        newer=lambda _seat: found.set() or "successor",
+        release=released.append,
+        hand_out=lambda: None,
+    )
+    conductor._seats.append(Seat())
+    looking = threading.Thread(target=conductor._look_around)
+    conductor._threads.append(looking)
+    looking.start()
+    assert found.wait(60)
+    conductor.stop()
+    assert released == ["successor"]
 
 
 def test_one_asked_for_by_its_number_stays(stage):
