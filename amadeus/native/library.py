@@ -6,6 +6,7 @@ Arrays are C-contiguous NumPy arrays, float32 where nothing else is said.
 
 import ctypes
 import functools
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
@@ -15,13 +16,21 @@ if TYPE_CHECKING:  # `amadeus doctor` asks for the library and needs no arrays
 
 LEVELS = ("x86_64_v4", "x86_64_v3", "baseline")  # best first
 _POINTER = ctypes.c_void_p
+# What came last into the library, or changed last: one without it was built for an older Amadeus, and may take other
+# arguments.
+_NEWEST = "amadeus_keep_heap"
+
+_log = logging.getLogger(__name__)
 
 Argument = Union["np.ndarray", int, float, None]
 
 
 @functools.cache
 def load() -> ctypes.CDLL | None:
-    """Loads the library; None where there is none that this machine can run, or AMADEUS_NATIVE=0 says so."""
+    """Loads the library; None where there is none that this machine can run, or AMADEUS_NATIVE=0 says so.
+
+    One that was left behind by an older Amadeus is not loaded, and that is said.
+    """
     if os.environ.get("AMADEUS_NATIVE") == "0":
         return None
     here = Path(__file__).parent
@@ -31,8 +40,15 @@ def load() -> ctypes.CDLL | None:
                 library = ctypes.CDLL(str(path))
             except OSError:  # built for another kind of machine
                 continue
-            if library.amadeus_is_supported():
+            if not library.amadeus_is_supported():
+                continue
+            if hasattr(library, _NEWEST):
                 return library
+            _log.warning(
+                "%s was built for an older Amadeus, so it is left out and practice is several times slower: run make "
+                "setup.",
+                path,
+            )
     return None
 
 

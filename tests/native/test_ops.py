@@ -1,5 +1,7 @@
 """The kernels compute what the functions they stand for define."""
 
+import subprocess
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -184,3 +186,20 @@ def test_the_kernels_can_be_left_out(monkeypatch):
         assert not library.is_available()
     finally:
         library.load.cache_clear()
+
+
+def test_kernels_of_an_older_version_are_left_out_and_that_is_said(
+    tmp_path, monkeypatch, caplog
+):
+    source = tmp_path / "old.c"
+    source.write_text("int amadeus_is_supported(void) { return 1; }\n")
+    built = tmp_path / "_kernels_baseline.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", built, source], check=True)
+    monkeypatch.setattr(library, "__file__", str(tmp_path / "library.py"))
+    library.load.cache_clear()
+    try:
+        assert not library.is_available()
+    finally:
+        library.load.cache_clear()
+    assert f"{built} was built for an older Amadeus" in caplog.text
+    assert "run make setup" in caplog.text
