@@ -234,7 +234,7 @@ class Bus:
     def sing_ahead(self, n_samples: int) -> Generator[Wish, Answer, None]:
         """Lets streams that sound sing what the next samples take of them, so that `play` has less to do then.
 
-        What is sung is told already: a bend or a release that comes now is heard a frame later.
+        What is sung is told already: a bend or a release that comes now is heard when that has sounded.
         """
         if self._streams:
             n_missing = max(0, n_samples - len(self._ready))
