@@ -36,6 +36,8 @@ Config = (
 )
 Mode = metadata_store_pb2.SqliteMetadataSourceConfig.ConnectionMode
 
+# what stands between a name and an `@`, whatever signs it has; a port, what lies behind it, and options are none
+_PASSWORD = re.compile(r"(://[^/?#@:]*):(?!\d*(?:/\w*)?(?:\?|$)).*(?=@)", re.DOTALL)
 _TLS_OPTIONS = ("ssl_ca", "ssl_cert", "ssl_key")
 _OPTIONS = {
     "sqlite": (),
@@ -76,19 +78,18 @@ def read_address(url: str) -> Address:
     Raises:
       ConfigError: It is none, or holds a password.
     """
-    parts = urlsplit(url)
-    if parts.password is not None or ":" in (parts.username or ""):
+    if _PASSWORD.search(url):
         raise ConfigError(
             f"{METADATA_VARIABLE} holds a password, which others could read: put it into {PASSWORD_VARIABLE}, or its "
             f"file into {PASSWORD_FILE_VARIABLE}."
         )
-    _check_form(url, parts)
+    parts = _split(url)
     try:
         _ = parts.port
     except ValueError:
         raise ConfigError(
-            f"{METADATA_VARIABLE}={url} has no port between 1 and 65535: write {parts.scheme}://HOST:PORT, such as "
-            f"port {MYSQL_PORT} of MySQL."
+            f"{METADATA_VARIABLE}={shown(url)} has no port between 1 and 65535: write {parts.scheme}://HOST:PORT, such "
+            f"as port {MYSQL_PORT} of MySQL."
         ) from None
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     _check_options(url, parts.scheme, options)
@@ -97,10 +98,7 @@ def read_address(url: str) -> Address:
 
 def shown(url: str) -> str:
     """Writes an address as it may be shown: without options, and without a password that should not be there."""
-    parts = urlsplit(url.partition("?")[0])
-    if parts.password is None:
-        return url.partition("?")[0]
-    return f"{parts.scheme}://{parts.username or ''}@{parts.hostname}{parts.path}"
+    return _PASSWORD.sub(r"\1", url).partition("?")[0]
 
 
 def sqlite_url(path: Path) -> str:
@@ -160,7 +158,11 @@ def read_password() -> str:
         ) from None
 
 
-def _check_form(url: str, parts: SplitResult) -> None:
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # such as brackets that do not close
+        raise _no_address(url) from None
     database = parts.path.strip("/")
     is_address = {
         "sqlite": not parts.netloc and bool(database),
@@ -169,10 +171,15 @@ def _check_form(url: str, parts: SplitResult) -> None:
         "grpcs": bool(parts.hostname) and not database,
     }
     if not is_address.get(parts.scheme, False):
-        raise ConfigError(
-            f"{METADATA_VARIABLE}={url} is no address of metadata: write sqlite:///PATH, mysql://USER@HOST:PORT/DB "
-            "or grpc(s)://HOST:PORT, or unset it for a file in the home."
-        )
+        raise _no_address(url)
+    return parts
+
+
+def _no_address(url: str) -> ConfigError:
+    return ConfigError(
+        f"{METADATA_VARIABLE}={shown(url)} is no address of metadata: write sqlite:///PATH, mysql://USER@HOST:PORT/DB "
+        "or grpc(s)://HOST:PORT, or unset it for a file in the home."
+    )
 
 
 def _check_options(url: str, scheme: str, options: dict[str, str]) -> None:
@@ -183,14 +190,21 @@ def _check_options(url: str, scheme: str, options: dict[str, str]) -> None:
             raise ConfigError(
                 f"{name} in {METADATA_VARIABLE}={shown(url)} is no option of a {scheme} address: {offer}."
             )
-        if name in _TLS_OPTIONS and not os.access(path, os.R_OK):
-            raise ConfigError(
-                f"{name}={path} in {METADATA_VARIABLE} cannot be read: name a file in PEM."
-            )
+        if name in _TLS_OPTIONS:
+            _read_pem(name, path)
     if ("ssl_cert" in options) != ("ssl_key" in options):
         raise ConfigError(
             f"{METADATA_VARIABLE}={shown(url)} names only one of ssl_cert and ssl_key: a certificate needs both."
         )
+
+
+def _read_pem(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(
+            f"{name}={path} in {METADATA_VARIABLE} cannot be read: name a file in PEM."
+        ) from None
 
 
 def _configure_mysql(address: Address) -> metadata_store_pb2.MySQLDatabaseConfig:
@@ -224,6 +238,6 @@ def _configure_client(
         config.ssl_config.SetInParent()
         fields = {"ssl_ca": "custom_ca", "ssl_cert": "server_cert"}  # so upstream
         for name, path in address.options.items():
-            text = Path(path).read_text()
+            text = _read_pem(name, path)
             setattr(config.ssl_config, fields.get(name, "client_key"), text)
     return config

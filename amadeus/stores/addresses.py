@@ -16,6 +16,9 @@ BUCKET_SCHEMES = (GOOGLE, AMAZON, MINIO)
 MAX_KEY_BYTES = 1024  # of both S3 and GCS, with the folder
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
+_SIGNATURE = re.compile(
+    r"[?&](X-Amz-|X-Goog-|AWSAccessKeyId|Signature=|(\w+_)?token=)", re.IGNORECASE
+)
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 
 
@@ -73,17 +76,15 @@ def parse(text: str) -> Address:
             f"an address {scheme}://... holds a name, a password or a port: write {scheme}://BUCKET/FOLDER, and give "
             "credentials and endpoints by the environment."
         )
-    if re.search(
-        r"[?&](X-Amz-|X-Goog-|AWSAccessKeyId|Signature=|token=)", folder, re.I
-    ):
+    if _SIGNATURE.search(rest):
         raise ConfigError(
-            f"an address {scheme}://{tame(bucket)}/... holds a signature: write {scheme}://BUCKET/FOLDER, and give "
-            "credentials by the environment."
+            f"an address {scheme}://... holds a signature: write {scheme}://BUCKET/FOLDER, and give credentials "
+            "by the environment."
         )
     if not _BUCKET.fullmatch(bucket):
         raise ConfigError(
-            f"{tame(text)} names no bucket: write {scheme}://BUCKET/FOLDER, the bucket in 3 to 222 of a-z, 0-9, -, _ "
-            "and dots."
+            f"an address {scheme}://... names no bucket: write {scheme}://BUCKET/FOLDER, the bucket in 3 to 222 of "
+            "a-z, 0-9, -, _ and dots."
         )
     folder = folder.strip("/")
     if folder:

@@ -26,6 +26,7 @@ from ml_metadata.metadata_store.pywrap.metadata_store_extension import (
 from ml_metadata.proto import metadata_store_service_pb2
 
 from amadeus.errors import ConfigError, HomeError
+from amadeus.lineage.addresses import shown
 from amadeus.lineage.store import Mode, open_store
 from serving.studio.config import StudioConfig, join_address
 from serving.studio.safety import TokenCheck, server_credentials
@@ -51,7 +52,8 @@ class MetadataServer:
     def __init__(self, backing: str, config: StudioConfig) -> None:
         if backing.startswith("grpc"):
             raise ConfigError(
-                f"{backing} is a server of metadata itself: put sqlite:///PATH or a mysql:// address behind this one."
+                f"{shown(backing)} is a server of metadata itself: put sqlite:///PATH or a mysql:// address behind "
+                "this one."
             )
         self._backing, self._config = backing, config
         self._thread = ThreadPoolExecutor(1, "metadata")

@@ -4,7 +4,13 @@ import pytest
 
 from amadeus.cli.main import main
 from amadeus.errors import ConfigError
-from amadeus.lineage.addresses import configure, place_of, read_address, sqlite_url
+from amadeus.lineage.addresses import (
+    configure,
+    place_of,
+    read_address,
+    shown,
+    sqlite_url,
+)
 from amadeus.lineage.store import Mode, connection, open_store
 from tests.lineage.scribe import Tale
 
@@ -14,6 +20,18 @@ def test_a_file_is_named_by_its_path(tmp_path):
     assert config.sqlite.filename_uri == str(tmp_path / "a b.sqlite")
     assert config.sqlite.connection_mode == Mode.READWRITE
     assert read_address("sqlite:////x").path == read_address("sqlite:///x").path
+
+
+def test_a_port_is_no_password():
+    named = "?ssl_ca=/dev/null&ssl_cert=/dev/null&ssl_key=/dev/null#a@b"
+    assert read_address(f"mysql://host:3306/db{named}").port == 3306
+    assert read_address(f"grpcs://host:1{named}").port == 1
+
+
+def test_what_is_shown_has_no_password():
+    assert shown("mysql://ama:a/se@cret@host:1/db?x=y") == "mysql://ama@host:1/db"
+    assert shown("mysql://ama@host:1/db?x=y") == "mysql://ama@host:1/db"
+    assert shown("grpc://[::1") == "grpc://[::1"
 
 
 def test_a_server_is_named_by_host_and_port():
@@ -51,6 +69,14 @@ def test_certificates_travel_as_upstream_wants_them(tmp_path):
         ("mysql://ama@host/db?tls=1", "tls .* is no option of a mysql address: it knows socket, ssl_ca"),
         ("grpc://host:1?ssl_ca=x", "is no option of a grpc address: it takes none"),
         ("mysql://ama@host/db?ssl_cert=/dev/null", "only one of ssl_cert and ssl_key"),
+        ("mysql://ama:a/secret@host/db", "holds a password"),
+        ("mysql://ama:1/secret@host/db", "holds a password"),
+        ("mysql://ama:a?secret@host/db", "holds a password"),
+        ("mysql://ama:a#secret@host/db", "holds a password"),
+        ("mysql://ama@host?password=secret", "ama@host is no address of metadata"),
+        ("mysql://ama@host/db?password=secret", "password .* is no option"),
+        ("grpc://[::1:80", "no address of metadata"),
+        ("grpcs://host:1?ssl_ca=/", "ssl_ca=/ .* cannot be read"),
     ],
 )  # fmt: skip
 def test_an_address_that_cannot_work_is_refused(address, words):
