@@ -233,6 +233,8 @@ def _claim(store: Store, deu: str, digest: str, shelf: _Shelf) -> int:
         try:
             store.write(key, data, only_new=True)
         except AlreadyThereError:
+            if _claimed_for(store, deu, tried) == digest:
+                return tried  # by another who publishes the same at this moment
             continue
         _check_refusal(store, key, data)
         return tried

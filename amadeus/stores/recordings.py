@@ -148,12 +148,16 @@ def _bring_all(
             n_files = f"{len(missing)} file{'s' if missing[1:] else ''}"
             say(f"bringing {n_files}, {n_bytes / 1e6:.1f} MB, from {url}")
         in_parallel(lambda entry: _bring(cache, found, entry), missing)
-        paths = [_kept(cache, found, entry) for entry in found.entries]
-    return [
-        Brought(path, tame(PurePosixPath(entry.key).name))
-        for entry, path in zip(found.entries, paths, strict=True)
-        if path is not None  # or another program has just emptied the cache
-    ]
+        return [_brought(cache, found, entry) for entry in found.entries]
+
+
+def _brought(cache: Path, found: _Found, entry: Entry) -> Brought:
+    path = _kept(cache, found, entry)
+    if path is None:  # another size, or another program has just emptied the cache
+        raise RecordingError(
+            f"{found.address(entry)} changed or went away while it was brought: try again."
+        )
+    return Brought(path, tame(PurePosixPath(entry.key).name))
 
 
 def _find_object(url: str) -> _Found | None:
@@ -209,7 +213,7 @@ def _kept(cache: Path, found: _Found, entry: Entry) -> Path | None:
 
 
 def _bring(cache: Path, found: _Found, entry: Entry) -> None:
-    scratch = cache / f".bringing-{os.getpid()}-{secrets.token_hex(8)}"
+    scratch = _scratch(cache)
     try:
         digest = found.store.download(entry.key, scratch, max_bytes=entry.size)
         plain = cache / digest
@@ -226,12 +230,22 @@ def _bring(cache: Path, found: _Found, entry: Entry) -> None:
 
 
 def _with_suffix(plain: Path, suffix: str) -> Path:
+    """Gives a recording a second name; where it had one, that is there all the time."""
     path = plain.with_name(plain.name + suffix)
-    if not (path.exists() and path.samefile(plain)):
-        path.unlink(missing_ok=True)
-        with contextlib.suppress(FileExistsError):  # another has just made it
-            os.link(plain, path)
+    with contextlib.suppress(FileNotFoundError):
+        if path.samefile(plain):
+            return path
+    scratch = _scratch(plain.parent)
+    try:
+        os.link(plain, scratch)
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)  # what is renamed to itself stays
     return path
+
+
+def _scratch(cache: Path) -> Path:
+    return cache / f".bringing-{os.getpid()}-{secrets.token_hex(8)}"
 
 
 def _fitting(name: str) -> str:

@@ -98,6 +98,16 @@ def test_publishers_never_share_a_number(url):
     assert sorted(taken) == list(range(1, 25))
 
 
+def test_publishers_of_the_same_voice_share_one(url):
+    """As where a step of a cluster is tried again while its first try still goes on."""
+    store = open_store(url)
+    before = _Shelf.of(store, "cello")
+    assert _claim(store, "cello", "sha256:a", before) == 1
+    assert _claim(store, "cello", "sha256:a", before) == 1
+    assert _claim(store, "cello", "sha256:b", before) == 2
+    assert _claim(store, "cello", "sha256:a", before) == 1
+
+
 _PUBLISH = """
 import sys
 from pathlib import Path

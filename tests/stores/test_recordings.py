@@ -1,6 +1,7 @@
 """Recordings by URL: brought once, known by their content, called by their names."""
 
 import hashlib
+import os
 
 import pytest
 
@@ -144,3 +145,40 @@ def test_who_is_cut_off_leaves_no_recording(tmp_path, monkeypatch):
     with pytest.raises(StoreError, match="cut off"):
         bring_recordings(store.url, tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_recording_that_changes_while_it_is_brought_is_not_left_out(
+    filled, tmp_path, monkeypatch
+):
+    plain = type(filled).download
+
+    def download(self, key, path, **options):
+        if key.endswith("again.flac"):
+            self.write(key, b"short")
+        return plain(self, key, path, **options)
+
+    monkeypatch.setattr(type(filled), "download", download)
+    with pytest.raises(RecordingError, match=r"again\.flac changed or went away"):
+        bring_recordings(filled.url, tmp_path / "cache")
+
+
+def test_a_name_with_an_ending_never_goes_away(store, tmp_path, monkeypatch):
+    """Another practice may be reading it."""
+    store.write("a.wav", b"RIFF")
+    cache = tmp_path / "cache"
+    (one,) = bring_recordings(store.url, cache)
+    plain = cache / hashlib.sha256(b"RIFF").hexdigest()
+    (cache / "new").write_bytes(b"RIFF")
+    (cache / "new").rename(plain)  # as when two bring it at once
+    seen, link = [], os.link
+
+    def watched(*names):
+        seen.append(one.path.exists())
+        link(*names)
+
+    monkeypatch.setattr(os, "link", watched)
+    assert bring_recordings(store.url, cache) == [one]
+    assert seen == [True]
+    assert one.path.samefile(plain)
+    assert bring_recordings(store.url, cache) == [one]
+    assert not list(cache.glob(".*"))
