@@ -130,7 +130,9 @@ class _Mirror:
         try:
             with _still(path) as still:
                 self._store.upload(still, key, sha256=digest_file(still))
-        except StoreError as error:
+        except FileNotFoundError:
+            raise
+        except (StoreError, OSError) as error:  # or a disk that knows no links
             # the next copy may do better, and a lesson does not end for it
             _log.warning("a checkpoint was not kept: %s", error)
             return

@@ -298,7 +298,7 @@ class Record:
         for key, value in maker.custom_properties.items():
             copy.custom_properties[key].CopyFrom(value)
         copy.custom_properties["kfp_run_id"].string_value = self._task.run_id
-        del copy.custom_properties["attempts"]
+        copy.custom_properties.pop("attempts", None)  # a copy of a copy has none
         events = self._store.get_events_by_execution_ids([maker.id])
         artifacts = self._store.get_artifacts_by_id([e.artifact_id for e in events])
         by_id = {artifact.id: artifact for artifact in artifacts}

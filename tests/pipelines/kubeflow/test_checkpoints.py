@@ -1,7 +1,9 @@
 """Checkpoints that outlast the disk they were written on."""
 
+import errno
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +74,22 @@ def test_a_store_that_is_gone_for_a_while_ends_no_lesson(tmp_path, caplog):
         wait_for(lambda: "was not kept" in caplog.text)
         url.unlink()
         wait_for(lambda: keys(str(url)) == ["lesson/training.npz"])
+
+
+def test_a_disk_that_knows_no_links_ends_no_lesson(tmp_path, monkeypatch, caplog):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+
+    def learn_in_vain():
+        with checkpoints.kept(tmp_path / "pod", str(tmp_path / "store")):
+            write(tmp_path / "pod", "step 100")
+            wait_for(lambda: caplog.text.count("was not kept") > 1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        learn_in_vain()
 
 
 def test_a_bucket_that_a_container_may_not_reach_ends_no_lesson(

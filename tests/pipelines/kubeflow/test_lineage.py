@@ -192,6 +192,19 @@ def test_what_the_cache_has_done_is_recorded_for_the_run_it_was_done_for(record,
     assert len(store.get_artifacts()) == 2
 
 
+def test_what_the_cache_has_done_is_recorded_in_whatever_order_it_is_found(
+    record, store, monkeypatch
+):
+    trainer = record("trainer")
+    trainer.begin({}, {})
+    trainer.finish({"model": model()})
+    record("pusher", run="run-2").begin({"model": model()}, {})
+    find = store.get_executions_by_id
+    monkeypatch.setattr(store, "get_executions_by_id", lambda ids: find(ids)[::-1])
+    record("pusher", run="run-3").begin({"model": model()}, {})
+    assert states(store)["kfp/run-3/trainer"] == "CACHED"
+
+
 def test_metadata_that_cannot_be_reached_are_named(tmp_path):
     task = Task("gs://b/root", "imitation-cello", "run-1", "trainer", "id")
     given = {"deu": "cello", "node": "Trainer", "execution_type": "x"}
