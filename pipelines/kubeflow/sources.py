@@ -93,7 +93,10 @@ def fetch_parent(store_url: str, deu: str, parent: Parent, folder: Path) -> Path
       NotHeldError: It is gone.
     """
     path = folder / f"{deu}-{parent.generation}"
-    personality = fetch_voice(store_url, deu, parent.generation, path)
+    if path.exists():  # who was pushed may be the very parent
+        personality = content.read_personality(path)
+    else:
+        personality = fetch_voice(store_url, deu, parent.generation, path)
     if personality.digest != parent.digest:
         raise ConfigError(
             f"generation {parent.generation} of {deu} in {store_url} is not the one that the run began with: start the "

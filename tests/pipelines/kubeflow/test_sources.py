@@ -97,3 +97,14 @@ def test_a_parent_that_was_replaced_meanwhile_is_refused(tmp_path, voice_path): 
     other = sources.Parent(1, "sha256:another")
     with pytest.raises(ConfigError, match="not the one that the run began with"):
         sources.fetch_parent(store, "cello", other, tmp_path)
+
+
+def test_a_voice_that_is_parent_and_child_at_once_is_fetched_once(tmp_path, voice_path):  # noqa: F811
+    """A lesson may end with the very voice it began with."""
+    store = str(tmp_path / "store")
+    publish_voice(store, "cello", voice_path)
+    parent = sources.find_parent(store, "cello", 1)
+    path = sources.fetch_parent(store, "cello", parent, tmp_path)
+    assert sources.fetch_parent(store, "cello", parent, tmp_path) == path
+    with pytest.raises(ConfigError, match="not the one that the run began with"):
+        sources.fetch_parent(store, "cello", sources.Parent(1, "sha256:x"), tmp_path)
