@@ -71,6 +71,10 @@ def test_only_this_host_comes_in_unless_told_otherwise():
     assert [n for n, s in SERVICES.items() if "outside" in s["networks"]] == ["studio"]
 
 
+def test_root_of_the_database_comes_from_nowhere_else():
+    assert SERVICES["mysql"]["environment"]["MARIADB_ROOT_HOST"] == "localhost"
+
+
 @each
 def test_every_service_is_restricted(name):
     service = SERVICES[name]

@@ -104,6 +104,7 @@ def test_the_address_of_the_metadata_is_one(overlay, monkeypatch, tmp_path):
         made = manifests.variables(overlay, manifests.container(overlay, "mysql"))
         assert config.database == made["MARIADB_DATABASE"]
         assert config.user == made["MARIADB_USER"]
+        assert made["MARIADB_ROOT_HOST"] == "localhost"
 
 
 @over_all

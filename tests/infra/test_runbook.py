@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from amadeus.cli.main import cli
 from serving.model_server import metrics as serving_metrics
 from serving.studio.metrics import Metrics
-from tests.infra import npm, settings
+from tests.infra import manifests, npm, settings
 from tests.infra.manifests import INFRA
 
 RUNBOOK = (INFRA / "RUNBOOK.md").read_text()
@@ -99,6 +99,26 @@ def test_files_that_docker_is_given_are_there(words):
     for option, value in itertools.pairwise(words):
         if option == "-f":
             assert (settings.ROOT / value).is_file()
+
+
+def test_images_are_tagged_as_the_overlay_asks_for_them():
+    wanted = {
+        container["image"]
+        for workload in manifests.workloads("local")
+        for container in manifests.containers(workload)
+        if "/amadeus/" in container["image"]
+    }
+    made = {words[2] for words in _programs("docker") if words[0] == "tag"}
+    (loaded,) = [words[2:] for words in _programs("kind")]
+    assert wanted == made == set(loaded)
+
+
+def test_secrets_of_compose_are_made_before_it_starts():
+    compose = yaml.safe_load((INFRA / "compose.yaml").read_text())
+    install = RUNBOOK.partition("\n## Upgrade")[0]
+    before = install.partition("docker compose -f infra/compose.yaml up")[0]
+    for secret in compose["secrets"].values():
+        assert f"infra/{secret['file'].removeprefix('./')}\n" in before
 
 
 def test_commands_of_every_kind_are_looked_at():
