@@ -77,9 +77,11 @@ def _greet(link: socket.socket) -> bool:
         _refuse(greeting)
     if greeting[:1] != _VERSION:
         raise EOFError("it is no MySQL server")
-    behind_version = greeting.index(b"\0", 1) + 1
-    at = behind_version + 4 + 8 + 1  # number of the connection, half of a salt, a zero
-    (capabilities,) = struct.unpack_from("<H", greeting, at)
+    _version, _, rest = greeting[1:].partition(b"\0")
+    try:  # behind the number of the connection, half of a salt, a zero
+        (capabilities,) = struct.unpack_from("<H", rest, 4 + 8 + 1)
+    except struct.error:
+        raise EOFError("it is no MySQL server") from None
     return bool(capabilities & _SSL)
 
 

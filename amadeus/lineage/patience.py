@@ -154,14 +154,18 @@ class PatientStore(ml_metadata.MetadataStore):
             pause_s = min(2 * pause_s, _LAST_PAUSE_S)
 
     def _left_s(self, now: float) -> float:
-        given_up_at = _given_up_at.get(self._place)
-        if given_up_at is not None and now - given_up_at < _RESPITE_S:
+        if self._is_given_up(now):
             return 0.0
         return min(self._patience_s, _at_most_s.get())
 
+    def _is_given_up(self, now: float) -> bool:
+        return now - _given_up_at.get(self._place, -math.inf) < _RESPITE_S
+
     def _give_up(self, began: float, error: Exception) -> None:
-        waited_s = time.monotonic() - began
-        _given_up_at.setdefault(self._place, time.monotonic())
+        now = time.monotonic()
+        waited_s = now - began
+        if not self._is_given_up(now):
+            _given_up_at[self._place] = now
         raise MetadataGoneError(
             f"{self._place} does not answer, and was tried for {waited_s:.0f} s ({say(error)}): check that the server "
             f"runs there, then try again; nothing was lost, and {PATIENCE_VARIABLE} says how long to wait."

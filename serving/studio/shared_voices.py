@@ -141,9 +141,9 @@ class SharedVoices:
 
     def _look(self, deu: str) -> None:
         try:
-            voices = list_voices(self._opened(), deu)
-            if voices:
-                with self._bringing:
+            with self._bringing:  # from the list on: an older one must not come later
+                voices = list_voices(self._opened(), deu)
+                if voices:
                     self._bring(voices[-1], plays=True)
         except AmadeusError as error:
             _log.warning("no newer voice of %s was looked for: %s", deu, error)

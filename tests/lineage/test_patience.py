@@ -14,8 +14,9 @@ from amadeus.cli.main import main
 from amadeus.errors import ConfigError, HomeError
 from amadeus.lineage import patience
 from amadeus.lineage.knocking import SilentError, knock
-from amadeus.lineage.patience import MetadataGoneError
+from amadeus.lineage.patience import MetadataGoneError, PatientStore
 from amadeus.lineage.store import Mode, open_store
+from tests.cli.terminal import wait_for
 from tests.lineage import mariadb
 from tests.lineage.cutting import wire
 from tests.lineage.scribe import Tale
@@ -53,9 +54,11 @@ def _name(monkeypatch, port):
     monkeypatch.setenv("AMADEUS_METADATA", url)
 
 
-def _start_soon(server):
+def _start_soon(server, caplog):
+    """Starts a server once somebody has found out that it is gone."""
+
     def start():
-        time.sleep(1.0)
+        wait_for(lambda: "does not answer" in caplog.text)
         server.start()
 
     thread = threading.Thread(target=start)
@@ -66,7 +69,7 @@ def _start_soon(server):
 def test_who_reads_waits_for_a_server_that_comes_back(home, deu, server, caplog):
     before = lineage.generations_of(home, deu)
     server.stop()
-    starting = _start_soon(server)
+    starting = _start_soon(server, caplog)
     with caplog.at_level(logging.WARNING):
         assert lineage.generations_of(home, deu) == before
     starting.join()
@@ -74,10 +77,10 @@ def test_who_reads_waits_for_a_server_that_comes_back(home, deu, server, caplog)
     assert mariadb.PASSWORD not in caplog.text
 
 
-def test_a_store_that_was_open_is_opened_again(home, deu, server):
+def test_a_store_that_was_open_is_opened_again(home, deu, server, caplog):
     store = open_store(home, mode=Mode.READWRITE)
     server.stop()
-    starting = _start_soon(server)
+    starting = _start_soon(server, caplog)
     assert len(store.get_artifacts_by_type("amadeus.Personality")) == 1
     starting.join()
 
@@ -96,6 +99,21 @@ def test_who_waited_in_vain_gets_one_sentence_and_the_next_gets_it_at_once(
     last = capfd.readouterr().err.splitlines()[-1]
     assert "nothing was lost" in last
     assert mariadb.PASSWORD not in last
+
+
+def test_who_waits_in_vain_again_is_the_last_to_wait_again(monkeypatch):
+    config = mlmd.ConnectionConfig()
+    config.mysql.host, config.mysql.port = "127.0.0.1", 1
+    long_ago_s = time.monotonic() - patience._RESPITE_S
+    given_up_at = {patience.place_of(config): long_ago_s}
+    monkeypatch.setattr(patience, "_given_up_at", given_up_at)
+    with pytest.raises(MetadataGoneError):
+        PatientStore(config, patience_s=0.0)
+    (told_s,) = given_up_at.values()
+    assert told_s > long_ago_s
+    with pytest.raises(MetadataGoneError):
+        PatientStore(config, patience_s=300.0)
+    assert list(given_up_at.values()) == [told_s], "what is told at once is no waiting"
 
 
 def test_no_password_is_logged_where_all_is(home, deu, caplog):
@@ -198,6 +216,8 @@ def _count(store):
 @pytest.mark.parametrize(
     ("packet", "error", "words"),
     [
+        (b"\x0a5.5", SilentError, "it is no MySQL server"),
+        (b"\x0a5.5\0short", SilentError, "it is no MySQL server"),
         (b"\xff\x10\x04Too many connections", SilentError, "Too many connections"),
         (b"\xff\x6a\x04Host 'x' is not allowed", HomeError, "Host 'x' is not allowed"),
         (b"HTTP/1.1 400", SilentError, "it is no MySQL server"),

@@ -2,17 +2,18 @@
 
 import contextlib
 import threading
+from concurrent.futures import wait
 
 import pytest
 
-from amadeus.errors import BundleError, StoreError
+from amadeus.errors import BundleError, NotHeldError, StoreError
 from amadeus.home import open_home
 from amadeus.personality import content
 from amadeus.stores import open_store, publish_voice
 from amadeus.stores.paths import PathStore
 from amadeus.v1 import personality_pb2
+from serving.studio import shared_voices
 from serving.studio.shared_voices import SharedVoices
-from tests.cli.terminal import wait_for
 from tests.personality.conftest import bundle_bytes, voice_path  # noqa: F401
 from tests.stores.voices import relative
 
@@ -117,22 +118,46 @@ def test_studios_that_share_a_store_count_alike(studio, url, voices):
 
 
 def test_a_newer_one_is_noticed_within_its_period_and_a_checkout_stays(
-    studio, url, voices, clock
+    studio, url, voices, clock, monkeypatch
 ):
     publish_voice(url, "cello", voices[0])
     shared, home = studio()
     shared.acquire(ask("cello"))
+    looks, submit = [], shared._pool.submit
+    monkeypatch.setattr(
+        shared._pool, "submit", lambda *call: looks.append(submit(*call))
+    )
+
+    def current(after_s):
+        clock.now_s += after_s
+        shared.current("cello")
+        wait(looks, 60)
+        return shared.current("cello")
+
+    assert current(after_s=0) == 1
     publish_voice(url, "cello", voices[1])
-    wait_for(lambda: shared.current("cello") == 1)
-    clock.now_s += 11
-    wait_for(lambda: shared.current("cello") == 2)
+    assert current(after_s=9) == 1
+    assert current(after_s=2) == 2
     home.deu("cello").point_to(1)
     for _ in range(3):
-        clock.now_s += 11
-        assert shared.current("cello") == 1
+        assert current(after_s=11) == 1
     publish_voice(url, "cello", voices[2])
-    clock.now_s += 11
-    wait_for(lambda: shared.current("cello") == 3)
+    assert current(after_s=11) == 3
+
+
+def test_an_old_list_does_not_come_after_a_newer_one(studio, url, voices, monkeypatch):
+    """A list that a bad way held up would bring an older voice to play."""
+    publish_voice(url, "cello", voices[0])
+    shared, _ = studio()
+    plain, alone = shared_voices.list_voices, []
+
+    def listed(*asked):
+        alone.append(shared._bringing.locked())
+        return plain(*asked)
+
+    monkeypatch.setattr(shared_voices, "list_voices", listed)
+    shared._look("cello")
+    assert alone == [True]
 
 
 def test_many_who_ask_at_once_bring_it_once(studio, url, voices, monkeypatch):
@@ -188,10 +213,11 @@ def test_what_must_not_be_played_is_not_brought_again_and_again(
     shared, home = studio()
     with pytest.raises(BundleError):
         shared.acquire(ask("cello"))
-    store.remove(bundle)
     assert home.deus() == []
-    with pytest.raises(Exception, match="there is no deu"):
-        shared.acquire(ask("cello"))
+    for _ in range(3):
+        clock.now_s += 11
+        with pytest.raises(NotHeldError, match="there is no deu"):
+            shared.acquire(ask("cello"))
 
 
 def test_it_closes_what_it_wraps(studio):
