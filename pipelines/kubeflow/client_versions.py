@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import kfp_server_api
 from kfp_server_api import models
 
+from amadeus.errors import ConfigError
 from pipelines.kubeflow.client import Cluster
-from pipelines.kubeflow.client_messages import VersionId, named, understood
+from pipelines.kubeflow.client_messages import VersionId, bare, named, understood
 from pipelines.kubeflow.client_patience import create_once
 from pipelines.kubeflow.package import Package
 
@@ -44,12 +45,14 @@ def upload(
       name: Name of the version; empty: one made from its content, so that the same package is uploaded once.
 
     Raises:
+      ConfigError: There is another package under this name.
       ClusterError: It is refused, or nobody answers.
     """
     text = package.to_yaml()
     digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_CHARACTERS]
     pipeline = pipeline or package.name
-    name = name or f"{package.name}-{digest}"
+    of_content = f"{package.name}-{digest}"
+    name = name or of_content
     shelf = _Shelf(cluster, pipeline)
     found = shelf.find_version(name)
     if found is None:
@@ -57,10 +60,23 @@ def upload(
             path = Path(folder, "practice.yaml")
             path.write_text(text, encoding="utf-8")
             version = shelf.add(path, name)
-    else:
+    elif name == of_content or _is_same(found, package):
         version = found
+    else:
+        raise ConfigError(
+            f"there is a version {name!r} of {pipeline} already, of another practice: choose another name with "
+            "--version, or leave it out."
+        )
     which = VersionId(shelf.pipeline_id, version.pipeline_version_id)
     return Uploaded(which, pipeline, name, found is None)
+
+
+def _is_same(found: models.V2beta1PipelineVersion, package: Package) -> bool:
+    told = found.pipeline_spec
+    if told is None:  # older releases do not say
+        return True
+    platform = told.get("platform_spec", package.platform)
+    return bare(told) == package.pipeline and platform == package.platform
 
 
 class _Shelf:

@@ -76,6 +76,14 @@ def test_names_can_be_chosen(api, cluster):
     assert pipeline["display_name"] == "mine"
 
 
+def test_another_package_under_a_name_that_was_chosen_is_refused(api, cluster):
+    upload(cluster, PACKAGE, pipeline="mine", name="v1")
+    assert not upload(cluster, PACKAGE, pipeline="mine", name="v1").is_new
+    with pytest.raises(ConfigError, match="a version 'v1' of mine already"):
+        upload(cluster, small_package("viola"), pipeline="mine", name="v1")
+    assert len(api.versions) == 1
+
+
 @pytest.mark.parametrize("path", ["upload_version", "/pipelines$"])
 def test_an_upload_whose_answer_is_lost_is_found(api, cluster, path):
     fault = Fault("reset", method="POST", path=path, is_done=True)
