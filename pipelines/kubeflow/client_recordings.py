@@ -1,5 +1,6 @@
 """Recordings on this machine that a cluster is to hear: each goes to a store once, under a name that is its content."""
 
+import json
 import logging
 import re
 from collections.abc import Callable, Sequence
@@ -12,6 +13,9 @@ from amadeus.stores.store import Store
 from amadeus.v1 import practice_pb2
 
 FOLDER_NAME = "recordings"
+MAX_NAMED_BYTES = 96 * 2**10
+"""Of all addresses and names, which a container is told in one word, beside other things: Linux takes 128 KiB."""
+
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 _log = logging.getLogger(__name__)
@@ -34,10 +38,11 @@ def place_recordings(
       Where they are, and what they are called here.
 
     Raises:
-      RecordingError: A file cannot be read.
+      RecordingError: A file cannot be read, or they are too many to be named.
       StoreError: The store cannot be written.
     """
     store = open_store(store_url).at(FOLDER_NAME)
+    _check_count(paths, store)
     placed = practice_pb2.Recordings()
     for path in paths:
         key, n_bytes = _place(store, path)
@@ -95,6 +100,16 @@ def _look(url: str) -> None:
     raise RecordingError(
         f"{url} holds no recordings: check the bucket and the folder, or bring some there."
     )
+
+
+def _check_count(paths: Sequence[Path], store: Store) -> None:
+    n_address = len(store.url) + 64 + 16  # with a digest, a suffix and quotes
+    n_bytes = sum(n_address + len(json.dumps(path.name)) for path in paths)
+    if n_bytes > MAX_NAMED_BYTES:
+        raise RecordingError(
+            f"{len(paths)} recordings are too many to be named to a container one by one: bring them into a folder of "
+            "a store, such as gs://bucket/cello, and name that folder."
+        )
 
 
 def _place(store: Store, path: Path) -> tuple[str, int]:

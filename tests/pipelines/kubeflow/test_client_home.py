@@ -1,6 +1,7 @@
 """What goes to a cluster and what comes back: recordings by their content, voices by the practice that made them."""
 
 import hashlib
+import json
 
 import pytest
 
@@ -114,6 +115,18 @@ def test_recordings_go_to_a_store_once_under_their_content(tmp_path):
 def test_a_recording_that_is_gone_is_said(tmp_path):
     with pytest.raises(RecordingError, match=r"cannot read .*gone.wav"):
         place_recordings([tmp_path / "gone.wav"], str(tmp_path / "root"))
+
+
+def test_more_recordings_than_a_container_can_be_told_of_are_refused_at_once(tmp_path):
+    """A container is told of them in one word of its command line."""
+    path, root = tmp_path / "take.wav", str(tmp_path / "root")
+    path.write_bytes(b"x")
+    with pytest.raises(RecordingError, match="5000 recordings are too many"):
+        place_recordings([path] * 5000, root)
+    assert not (tmp_path / "root").exists()
+    placed = place_recordings([path] * 300, root)
+    told = json.dumps([list(placed.uri), list(placed.name)])
+    assert len(told) < client_recordings.MAX_NAMED_BYTES
 
 
 def test_a_suffix_that_is_none_is_left_out(tmp_path):
