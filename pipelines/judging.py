@@ -167,7 +167,11 @@ def _why_not(deu: Deu, taste: dict[str, float]) -> str:
 def _made_before(
     deu: Deu, path: Path, request: practice_pb2.FeedbackRequest
 ) -> personality_pb2.Personality | None:
-    """Finds what the same feedback has made already in a practice that was killed before its last word."""
+    """Finds what the same feedback has made already in a practice that was killed before its last word.
+
+    Only while it plays, or its parent does: where the deu has gone on since, the same feedback is given anew.
+    """
+    playing = content.read_personality(deu.voice_path()).digest
     for practice_path in reversed(deu.practices()):
         if practice_path == path or read_session(practice_path).is_over:
             continue
@@ -178,7 +182,8 @@ def _made_before(
             continue
         for generation in reversed(deu.generations()):
             who = content.read_personality(deu.voices_path / str(generation))
-            if who.practice == practice_path.name:
+            is_recent = playing in (who.digest, who.parent_digest)
+            if is_recent and who.practice == practice_path.name:
                 return who
     return None
 

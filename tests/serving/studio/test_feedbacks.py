@@ -311,6 +311,40 @@ def test_a_judge_that_was_killed_is_followed_by_one_who_finds_what_he_made(
 ):
     """Killed when the generation was in its place and nothing else was done."""
     from pipelines import judging
+
+    place = killed_judge(home, taught, takes, voice_path)
+    assert judging.is_asked(place)
+    finished = judging.run(place)
+    assert (finished.generation, finished.is_new) == (2, True)
+    assert taught.current_generation() == 2
+    assert taught.generations() == [1, 2]
+
+
+def test_what_a_judge_made_who_was_killed_long_ago_is_not_brought_back(
+    home, taught, takes, voice_path, monkeypatch
+):
+    from pipelines import judging
+
+    class JudgesAnewError(Exception):
+        pass
+
+    def judge_anew(*_):
+        raise JudgesAnewError
+
+    place = killed_judge(home, taught, takes, voice_path)
+    shutil.copytree(voice_path, taught.voices_path / "3")
+    who = read_personality(taught.voices_path / "3")
+    who.practice, who.generation, who.digest = "later", 3, f"sha256:{3:064x}"
+    write_personality(taught.voices_path / "3", who)
+    taught.point_to(3)
+    monkeypatch.setattr(judging, "_judge", judge_anew)
+    with pytest.raises(JudgesAnewError):
+        judging.run(place)
+    assert taught.current_generation() == 3
+
+
+def killed_judge(home, taught, takes, voice_path):
+    """A practice that follows one whose judge was killed when the generation was in its place."""
     from pipelines.place import find_place
 
     session = write_session(home, takes)
@@ -323,9 +357,4 @@ def test_a_judge_that_was_killed_is_followed_by_one_who_finds_what_he_made(
     who.practice, who.generation = first.name, 2
     write_personality(taught.voices_path / "2", who)
     taught.point_to(1)
-    place = find_place(second)
-    assert judging.is_asked(place)
-    finished = judging.run(place)
-    assert (finished.generation, finished.is_new) == (2, True)
-    assert taught.current_generation() == 2
-    assert taught.generations() == [1, 2]
+    return find_place(second)
