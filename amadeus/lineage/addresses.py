@@ -200,11 +200,13 @@ def _check_options(url: str, scheme: str, options: dict[str, str]) -> None:
 
 def _read_pem(name: str, path: str) -> str:
     try:
-        return Path(path).read_text()
+        text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise ConfigError(
             f"{name}={path} in {METADATA_VARIABLE} cannot be read: name a file in PEM."
         ) from None
+    # upstream takes nothing else, and what stands between certificates is for people
+    return text.encode("ascii", "ignore").decode("ascii")
 
 
 def _configure_mysql(address: Address) -> metadata_store_pb2.MySQLDatabaseConfig:

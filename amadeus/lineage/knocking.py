@@ -31,8 +31,17 @@ class SilentError(OSError):
     """Nobody answers as a MySQL server does; in a while somebody may."""
 
 
-def knock(config: metadata_store_pb2.MySQLDatabaseConfig, place: str) -> None:
+def knock(
+    config: metadata_store_pb2.MySQLDatabaseConfig,
+    place: str,
+    timeout_s: float = KNOCK_TIMEOUT_S,
+) -> None:
     """Asks a server whether ML Metadata may come.
+
+    Args:
+      config: Where it is.
+      place: The same, for people.
+      timeout_s: How long to wait for each of its answers, in seconds.
 
     Raises:
       SilentError: There is none now.
@@ -40,7 +49,7 @@ def knock(config: metadata_store_pb2.MySQLDatabaseConfig, place: str) -> None:
       HomeError: It is not whom we may speak to.
     """
     try:
-        with _open(config) as link:
+        with _open(config, timeout_s) as link:
             offers_tls = _greet(link)
             if not config.HasField("ssl_options"):
                 return
@@ -56,11 +65,13 @@ def knock(config: metadata_store_pb2.MySQLDatabaseConfig, place: str) -> None:
         raise SilentError(reason) from error
 
 
-def _open(config: metadata_store_pb2.MySQLDatabaseConfig) -> socket.socket:
+def _open(
+    config: metadata_store_pb2.MySQLDatabaseConfig, timeout_s: float
+) -> socket.socket:
     if not config.socket:
-        return socket.create_connection((config.host, config.port), KNOCK_TIMEOUT_S)
+        return socket.create_connection((config.host, config.port), timeout_s)
     link = socket.socket(socket.AF_UNIX)
-    link.settimeout(KNOCK_TIMEOUT_S)
+    link.settimeout(timeout_s)
     try:
         link.connect(config.socket)
     except OSError:

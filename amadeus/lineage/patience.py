@@ -12,6 +12,7 @@ import contextlib
 import logging
 import math
 import os
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -31,7 +32,7 @@ from amadeus.lineage.addresses import (
     place_of,
     read_password,
 )
-from amadeus.lineage.knocking import SilentError, knock
+from amadeus.lineage.knocking import KNOCK_TIMEOUT_S, SilentError, knock
 from amadeus.lineage.landing import find_landed
 
 PATIENCE_VARIABLE = "AMADEUS_METADATA_PATIENCE_S"
@@ -40,6 +41,7 @@ MARK_PREFIX = "once:"  # of an `external_id` that makes a write recognisable
 
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.1, 5.0
 _DOUBT_S = 0.5
+_SHORTEST_KNOCK_S = 2.0  # for a server that is only busy
 _DEADLINE_EXCEEDED, _UNAVAILABLE = 4, 14
 _GONE_WORDS = (
     "Lost connection",
@@ -54,6 +56,7 @@ _RESPITE_S = 30.0
 _given_up_at: dict[str, float] = {}
 _at_most_s: ContextVar[float] = ContextVar("at_most_s", default=math.inf)
 
+_discretion = threading.Lock()
 _log = logging.getLogger(__name__)
 
 
@@ -88,7 +91,7 @@ class PatientStore(ml_metadata.MetadataStore):
         self._is_connected = False
         if isinstance(config, metadata_store_pb2.ConnectionConfig):
             if config.HasField("mysql"):
-                knock(config.mysql, self._place)
+                knock(config.mysql, self._place, _knock_timeout_s())
                 config = _over_ip(config)
         else:
             token = read_password()
@@ -96,7 +99,7 @@ class PatientStore(ml_metadata.MetadataStore):
             self._connect_to(config)
         except LoginRefusedError:
             time.sleep(_DOUBT_S)  # it may have gone between our knocking and entering
-            knock(self._target.mysql, self._place)
+            knock(self._target.mysql, self._place, _knock_timeout_s())
             self._connect_to(config)
         if token:
             self._metadata_store_stub = _Stub(self._metadata_store_stub, token)
@@ -210,6 +213,11 @@ def _over_ip(
     return chosen
 
 
+def _knock_timeout_s() -> float:
+    """A server that swallows all, as behind a cut, keeps nobody longer than he may wait."""
+    return min(KNOCK_TIMEOUT_S, max(_at_most_s.get(), _SHORTEST_KNOCK_S))
+
+
 def read_patience_s() -> float:
     """Says how long to wait for a server that is gone, in seconds.
 
@@ -279,9 +287,10 @@ def new_nodes(request: Any) -> Sequence[Any]:
 def _discreet() -> Iterator[None]:
     """Keeps upstream from logging a connection, password included, as it does where all is logged."""
     logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(max(level, logging.INFO))
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+    with _discretion:  # or one that is done would let the other speak
+        level = logger.level
+        logger.setLevel(max(level, logging.INFO))
+        try:
+            yield
+        finally:
+            logger.setLevel(level)

@@ -57,6 +57,14 @@ def test_certificates_travel_as_upstream_wants_them(tmp_path):
     )
 
 
+def test_what_is_written_beside_certificates_is_left_out(tmp_path):
+    """Bundles name their authorities in many tongues, and upstream knows one."""
+    (tmp_path / "ca").write_text("# Főtanúsítvány\nca in PEM", encoding="utf-8")
+    ssl = configure(f"grpcs://meta:1?ssl_ca={tmp_path / 'ca'}").ssl_config
+    assert ssl.custom_ca.isascii()
+    assert ssl.custom_ca.endswith("\nca in PEM")
+
+
 @pytest.mark.parametrize(
     ("address", "words"),
     [

@@ -13,7 +13,7 @@ from amadeus import lineage
 from amadeus.cli.main import main
 from amadeus.errors import ConfigError, HomeError
 from amadeus.lineage import patience
-from amadeus.lineage.knocking import SilentError, knock
+from amadeus.lineage.knocking import KNOCK_TIMEOUT_S, SilentError, knock
 from amadeus.lineage.patience import MetadataGoneError, PatientStore
 from amadeus.lineage.store import Mode, open_store
 from tests.cli.terminal import wait_for
@@ -114,6 +114,45 @@ def test_who_waits_in_vain_again_is_the_last_to_wait_again(monkeypatch):
     with pytest.raises(MetadataGoneError):
         PatientStore(config, patience_s=300.0)
     assert list(given_up_at.values()) == [told_s], "what is told at once is no waiting"
+
+
+def test_who_may_not_wait_long_does_not_knock_long(monkeypatch):
+    config, seen = mlmd.ConnectionConfig(), []
+    config.mysql.host = "away"
+
+    def knock(_config, _place, timeout_s=KNOCK_TIMEOUT_S):
+        seen.append(timeout_s)
+        raise SilentError("timed out")
+
+    monkeypatch.setattr(patience, "_given_up_at", {})
+    monkeypatch.setattr(patience, "knock", knock)
+    with pytest.raises(MetadataGoneError):
+        PatientStore(config, patience_s=0.0)
+    with patience.at_most(0.05), pytest.raises(MetadataGoneError):
+        PatientStore(config, patience_s=300.0)
+    assert seen[0] == KNOCK_TIMEOUT_S
+    assert 1.0 <= seen[1] <= 3.0
+
+
+def test_two_who_connect_at_once_are_both_discreet(caplog):
+    logger, levels = logging.getLogger("absl"), []
+    inside, is_left = threading.Event(), threading.Event()
+
+    def connect():
+        with patience._discreet():
+            inside.set()
+            is_left.wait(60)
+            levels.append(logger.level)
+
+    thread = threading.Thread(target=connect)
+    with caplog.at_level(logging.DEBUG, "absl"):
+        with patience._discreet():
+            thread.start()
+            inside.wait(0.3)
+        is_left.set()
+        thread.join()
+        assert logger.level == logging.DEBUG
+    assert levels == [logging.INFO]
 
 
 def test_no_password_is_logged_where_all_is(home, deu, caplog):
