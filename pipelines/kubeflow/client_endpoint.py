@@ -125,16 +125,22 @@ def find_endpoint(
 
 def _clean(url: str) -> str:
     """Brings an address to the form that paths are appended to."""
-    parts = urllib.parse.urlsplit(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if (
+        "@" in re.split(r"[?#]", url)[0]
+    ):  # wherever it stands: a password may hold a slash
+        raise ConfigError(
+            "the address of Kubeflow Pipelines holds a name or a password, which would be printed with each link: put "
+            f"a token into {TOKEN_VARIABLE} or a file instead."
+        )
+    try:
+        parts = urllib.parse.urlsplit(url.strip())
+        is_address = parts.scheme in ("http", "https") and parts.port != 0
+    except ValueError:  # a port beyond all, a bracket that does not close
+        is_address = False
+    if not is_address or not parts.hostname:
         raise ConfigError(
             f"{url!r} is no address of Kubeflow Pipelines: write it with http:// or https://, such as "
             "https://kubeflow.example.com/pipeline."
-        )
-    if parts.username or parts.password:
-        raise ConfigError(
-            f"the address of {parts.hostname} holds a name or a password, which would be printed with each link: put a "
-            f"token into {TOKEN_VARIABLE} or a file instead."
         )
     path = _PAGES.sub("", parts.path.replace(_FRAMED, "/pipeline"))
     return f"{parts.scheme}://{parts.netloc}{path}"

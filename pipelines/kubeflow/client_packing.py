@@ -1,6 +1,5 @@
 """From what was asked for to what is sent: the package, compiled or read, and what a run is begun with."""
 
-import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,7 +143,8 @@ def _check_bucket(flag: str, url: str) -> None:
 
 
 def _has_password(url: str) -> bool:
-    try:
-        return bool(urllib.parse.urlsplit(url).password)
-    except ValueError:
+    if not url:
         return False
+    from amadeus.lineage.addresses import shown  # ML Metadata
+
+    return shown(url) != url.partition("?")[0]

@@ -169,6 +169,7 @@ def test_a_practice_grows_from_whom_it_is_told_also_from_nobody(
         (["--parent", "9" * 10], "is no generation"),
         (["--pipeline-root", "/tmp"], "is on this machine, which no container sees"),
         (["--metadata", "mysql://a:hunter2@h/d"], "--metadata holds a password"),
+        (["--metadata", "mysql://a:/hunter2@h/d"], "--metadata holds a password"),
         (["--personalities", "ftp://x/y"], "is no store that Amadeus knows"),
         (["--studio", "localhost:8470"], "both a studio and a cluster"),
         (["--session", "x"], "both a studio and a cluster"),

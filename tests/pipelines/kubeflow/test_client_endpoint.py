@@ -35,11 +35,25 @@ def test_an_address_out_of_a_browser_is_one(given, url):
 
 
 @pytest.mark.parametrize(
-    "given", ["kubeflow", "localhost:8888", "ftp://x", "http://", "http:///x"]
+    "given",
+    [
+        *("kubeflow", "localhost:8888", "ftp://x", "http://", "http:///x"),
+        *("http://[::1", "http://x:99999", "http://x:port/y"),
+    ],
 )
 def test_what_is_no_address_is_refused(given):
     with pytest.raises(ConfigError, match="is no address"):
         find_endpoint(given, environment={})
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["https://a:hunter2@b", "https://a:hun/ter2@b", "a:hunter2@b", "ftp://a:hunter2@b"],
+)
+def test_a_password_in_an_address_is_refused_and_not_shown(given):
+    with pytest.raises(ConfigError, match="holds a name or a password") as caught:
+        find_endpoint(given, environment={})
+    assert "ter2" not in str(caught.value)
 
 
 def test_what_is_not_given_is_taken_from_the_environment(tmp_path):
