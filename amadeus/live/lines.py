@@ -32,6 +32,7 @@ class Lines:
         self.profile = profile
         self._silence_db, self._max_hz = np.float32(silence_db), max_hz
         self._waiting: dict[int, deque[Frames]] = {}
+        self._n_waiting: dict[int, int] = {}  # frames of each
         self._held_hz: dict[int, float] = {}
         self._n_silent: dict[int, int] = {}
         self._n_missing = 0  # frames that were due and were not there
@@ -45,14 +46,12 @@ class Lines:
     def add(self, line: int, frames: Frames) -> None:
         """Gives a line its next frames. Shapes [n_frames]."""
         self._waiting.setdefault(line, deque()).append(frames)
+        self._n_waiting[line] = self._n_waiting.get(line, 0) + len(frames.f0_hz)
         self._n_silent[line] = 0
 
     def longest(self) -> int:
-        """Frames that the line with the most has."""
-        return max(
-            (sum(len(f.f0_hz) for f in queue) for queue in self._waiting.values()),
-            default=0,
-        )
+        """Frames that the line with the most has. For any thread: it is one look, and nothing changes meanwhile."""
+        return max(self._n_waiting.values(), default=0)
 
     def take_missing(self) -> int:
         """Tells how many frames were due and were not there, since it was asked last."""
@@ -73,6 +72,7 @@ class Lines:
     def free(self, slot: int) -> None:
         """Forgets a line."""
         self._waiting.pop(slot, None)
+        self._n_waiting.pop(slot, None)
 
     def _take(self, line: int, n_frames: int) -> Frames:
         queue, parts, n_left = self._waiting[line], [], n_frames
@@ -82,6 +82,7 @@ class Lines:
             if len(first.f0_hz) > n_left:
                 queue.appendleft(Frames(*(curve[n_left:] for curve in first)))
             n_left -= len(parts[-1].f0_hz)
+        self._n_waiting[line] -= n_frames - n_left
         if parts:
             self._held_hz[line] = abs(float(parts[-1].f0_hz[-1]))
         if n_left:
