@@ -139,9 +139,12 @@ class LineagesServicer(lineage_pb2_grpc.LineagesServicer):
     def _work(self, work: Callable[[Any], _T], request: Any) -> _T:
         try:
             return work(request)
-        except AmadeusError as error:  # strangers are told nothing of where things lie
-            text = str(error).replace(str(self._home.path), "the studio's home")
-            raise type(error)(text) from error
+        except AmadeusError as error:
+            raise type(error)(self._without_places(str(error))) from error
+
+    def _without_places(self, text: str) -> str:
+        """Strangers are told nothing of where things lie."""
+        return text.replace(str(self._home.path), "the studio's home")
 
     # What blocks; called in threads
 
@@ -162,7 +165,7 @@ class LineagesServicer(lineage_pb2_grpc.LineagesServicer):
             next_page_token=str(page[size - 1].generation) if page[size:] else "",
             total_count=len(records),
             current_generation=standing.current,
-            notice=standing.notice,
+            notice=self._without_places(standing.notice),
             unrecorded_generations=sorted(unrecorded)[:MAX_UNRECORDED],
         )
 

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from amadeus import lineage
+from amadeus.home import POINTER_NAME
 from amadeus.lineage import tree
 from amadeus.v1 import lineage_pb2, lineage_pb2_grpc, personality_pb2
 from serving.lineage import read_generation, read_time, write_time
@@ -224,6 +225,13 @@ def test_a_practice_keeps_a_prune_from_happening_and_no_place_is_named(home, tal
         call(home, "ListGenerations", listing())
     assert caught.value.code() is Code.FAILED_PRECONDITION
     assert str(home.path) not in caught.value.details()
+
+
+def test_a_pointer_to_nobody_is_noticed_and_no_place_is_named(home, tale):
+    (tale.deu.path / POINTER_NAME).write_text("9")
+    notice = call(home, "ListGenerations", listing()).notice
+    assert "names generation 9, which is not there" in notice
+    assert str(home.path) not in notice
 
 
 def test_a_deu_without_a_voice_has_an_empty_tree(home):
