@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -179,10 +180,11 @@ def test_links_and_nameless_things_are_not_stored(tmp_path, folder):
 
 
 def interrupt(what, source, url, unit, limit, environment):
-    ran = subprocess.run(
-        [sys.executable, "-m", "tests.stores.interrupted", what, str(source), url, unit, str(limit)],
-        env=environment, cwd=ROOT, capture_output=True, text=True, timeout=240,
-    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as scratch:  # who is killed cleans nothing up
+        ran = subprocess.run(
+            [sys.executable, "-m", "tests.stores.interrupted", what, str(source), url, unit, str(limit)],
+            env=environment | {"TMPDIR": scratch}, cwd=ROOT, capture_output=True, text=True, timeout=240,
+        )  # fmt: skip
     assert ran.returncode in (0, -signal.SIGKILL), ran.stderr
     return ran.returncode == -signal.SIGKILL
 
