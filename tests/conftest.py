@@ -1,6 +1,7 @@
 """Fixtures shared by all rooms: a seeded random generator, simple sounds, a home of its own."""
 
 import os
+import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before any test imports TensorFlow
 
@@ -8,6 +9,10 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # the oracle, ddsp, knows no 
 
 import numpy as np
 import pytest
+
+# A shell ignores Ctrl-C for what it starts in the background, and children inherit that: what the tests start shall hear it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
