@@ -10,7 +10,7 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # the oracle, ddsp, knows no 
 import numpy as np
 import pytest
 
-# A shell ignores Ctrl-C for what it starts in the background, and children inherit that: what the tests start shall hear it.
+# A shell ignores Ctrl-C for what it starts in the background, and children inherit that: ours shall hear it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
