@@ -144,6 +144,9 @@ class LineagesServicer(lineage_pb2_grpc.LineagesServicer):
 
     def _without_places(self, text: str) -> str:
         """Strangers are told nothing of where things lie."""
+        from amadeus.lineage.store import name_store
+
+        text = text.replace(name_store(self._home), "the studio's metadata")
         return text.replace(str(self._home.path), "the studio's home")
 
     # What blocks; called in threads

@@ -227,6 +227,17 @@ def test_a_practice_keeps_a_prune_from_happening_and_no_place_is_named(home, tal
     assert str(home.path) not in caught.value.details()
 
 
+def test_metadata_that_are_away_are_told_without_their_address(home, tale, monkeypatch):
+    monkeypatch.setenv("AMADEUS_METADATA", "mysql://cellist@127.0.0.1:1/deus")
+    monkeypatch.setenv("AMADEUS_METADATA_PATIENCE_S", "0.1")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        call(home, "ListGenerations", listing())
+    assert caught.value.code() is Code.FAILED_PRECONDITION
+    assert "the studio's metadata" in caught.value.details()
+    assert "cellist" not in caught.value.details()
+    assert "127.0.0.1" not in caught.value.details()
+
+
 def test_a_pointer_to_nobody_is_noticed_and_no_place_is_named(home, tale):
     (tale.deu.path / POINTER_NAME).write_text("9")
     notice = call(home, "ListGenerations", listing()).notice
