@@ -63,6 +63,7 @@ class SharedVoices:
         self._store: Store | None = None
         self._refused: set[str] = set()  # digests of bundles that must not be played
         self._looked_s: dict[str, float] = {}
+        self._looking: set[str] = set()  # deus that somebody looks for now
         self._turns = threading.Lock()
         self._bringing = threading.Lock()
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="amadeus-store")
@@ -88,7 +89,7 @@ class SharedVoices:
         return self._voices.current(deu)
 
     def close(self) -> None:
-        """See `Voices`; what is being brought is not waited for."""
+        """See `Voices`; what is being brought is not waited for here, but before the process ends."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._voices.close()
 
@@ -135,9 +136,14 @@ class SharedVoices:
 
     def _look_soon(self, deu: str) -> None:
         """Has somebody look for what is newer; nobody waits for it."""
-        if self._is_due(deu):
-            with contextlib.suppress(RuntimeError):  # closed
-                self._pool.submit(self._look, deu)
+        if not self._is_due(deu):
+            return
+        with self._turns:
+            if deu in self._looking:  # a store that is slow gets no queue
+                return
+            self._looking.add(deu)
+        with contextlib.suppress(RuntimeError):  # closed
+            self._pool.submit(self._look, deu)
 
     def _look(self, deu: str) -> None:
         try:
@@ -149,6 +155,9 @@ class SharedVoices:
             _log.warning("no newer voice of %s was looked for: %s", deu, error)
         except Exception:  # a thread's end would be seen by nobody
             _log.exception("looking for a newer voice of %s failed", deu)
+        finally:
+            with self._turns:
+                self._looking.discard(deu)
 
     def _bring(self, voice: StoredVoice, *, plays: bool) -> None:
         if voice.digest in self._refused:

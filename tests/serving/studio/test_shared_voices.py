@@ -145,6 +145,33 @@ def test_a_newer_one_is_noticed_within_its_period_and_a_checkout_stays(
     assert current(after_s=11) == 3
 
 
+def test_looks_for_one_deu_do_not_queue_up(studio, url, voices, clock, monkeypatch):
+    """A store that swallows all for an hour is not asked for an hour of looks afterwards."""
+    publish_voice(url, "cello", voices[0])
+    shared, _ = studio()
+    shared.acquire(ask("cello"))
+    looks, submit, is_back = [], shared._pool.submit, threading.Event()
+    plain = shared_voices.list_voices
+
+    def slow(*asked):
+        assert is_back.wait(60)
+        return plain(*asked)
+
+    monkeypatch.setattr(shared_voices, "list_voices", slow)
+    monkeypatch.setattr(
+        shared._pool, "submit", lambda *call: looks.append(submit(*call))
+    )
+    for _ in range(5):
+        clock.now_s += 11
+        shared.current("cello")
+    assert len(looks) == 1
+    is_back.set()
+    wait(looks, 60)
+    clock.now_s += 11
+    shared.current("cello")
+    assert len(looks) == 2
+
+
 def test_an_old_list_does_not_come_after_a_newer_one(studio, url, voices, monkeypatch):
     """A list that a bad way held up would bring an older voice to play."""
     publish_voice(url, "cello", voices[0])
