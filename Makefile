@@ -28,7 +28,8 @@ demo: setup
 test: setup
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# What acts out a cluster: containers as processes, buckets, replicas. It takes minutes, so it is no part of `make test`.
+# What acts out a cluster (containers as processes, buckets, replicas), deaths and long waits. It takes minutes, so it is
+# no part of `make test`.
 test-cluster: setup
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m cluster
 

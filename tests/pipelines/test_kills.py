@@ -30,17 +30,22 @@ sys.exit(local.main([practice]))
 """
 
 STEPS = [
-    ("amadeus.personality.generations", "_rename_to_new", "before"),
     ("amadeus.personality.generations", "_rename_to_new", "after"),
-    ("amadeus.home", "Deu.point_to", "after"),
     ("components.personality_writer.write", "describe", "after"),
+]
+MORE_STEPS = [
+    ("amadeus.personality.generations", "_rename_to_new", "before"),
+    ("amadeus.home", "Deu.point_to", "after"),
     ("amadeus.lineage", "repair", "before"),
     ("amadeus.lineage", "attribute", "after"),
 ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("module", "name", "when"), STEPS)
+@pytest.mark.parametrize(
+    ("module", "name", "when"),
+    [*STEPS, *(pytest.param(*step, marks=pytest.mark.cluster) for step in MORE_STEPS)],
+)
 def test_a_practice_killed_at_its_end_is_recorded_once(
     tmp_path, all_takes, tiny_profile, module, name, when
 ):

@@ -197,7 +197,13 @@ def test_metadata_that_cannot_be_written_are_said_and_nothing_changes(home, deu,
     assert not deu.practices()
 
 
-@pytest.mark.parametrize("damage", ["text", "read-only", "newer", "locked"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *("text", "read-only", "newer"),
+        pytest.param("locked", marks=pytest.mark.cluster),  # ML Metadata waits long
+    ],
+)
 def test_a_store_that_takes_nothing_in_is_said_and_nothing_changes(
     home, deu, tune, damage
 ):
