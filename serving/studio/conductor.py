@@ -207,6 +207,7 @@ class Conductor:
         self._hand_out = hand_out
         self._seats: list[Seat] = []
         self._successors: dict[Seat, Singer] = {}
+        self._complaints: dict[str, str] = {}  # by deu
         self._changed = threading.Condition()
         self._has_news = False  # since the last round began
         self._is_stopping = threading.Event()
@@ -378,10 +379,16 @@ class Conductor:
                 try:
                     singer = self._newer(seat)
                 except Exception as error:  # the old one plays on
-                    _log.warning("no new generation of %s: %s", seat.follows, error)
+                    self._complain(seat, str(error))
                     continue
                 if singer is not None:
                     self._welcome(seat, singer)
+
+    def _complain(self, seat: Seat, text: str) -> None:
+        """Says once what would be said at every look, and of a seat that is just being left nothing."""
+        if not seat.is_leaving and self._complaints.get(seat.follows) != text:
+            self._complaints[seat.follows] = text
+            _log.warning("no new generation of %s: %s", seat.follows, text)
 
     def _welcome(self, seat: Seat, singer: Singer) -> None:
         """Lets a singer take over, unless the seat has been left while the voice was loaded."""

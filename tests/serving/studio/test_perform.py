@@ -1,5 +1,6 @@
 """Performances over a real socket. The voices sing sines; `test_served_voices` plays real ones."""
 
+import itertools
 import queue
 import threading
 import time
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from amadeus.errors import VoiceError
 from amadeus.v1 import perform_pb2
 from serving.client.connection import reason_of
 from serving.studio.conductor import Conductor
@@ -295,17 +297,40 @@ def test_a_new_generation_that_comes_when_its_client_has_gone_is_let_go(stage):
     assert not stage.voices.open
 
 
-def test_a_studio_that_ends_lets_go_of_who_would_have_taken_over():
-    class Seat:
-        follows, is_leaving, is_over = "sine", False, False
+class Follower:
+    """A seat whose performance follows a deu."""
 
+    follows, is_leaving, is_over = "sine", False, False
+
+
+def test_a_generation_that_cannot_be_loaded_is_complained_of_once(monkeypatch, caplog):
+    n_asked = itertools.count(1)
+    enough = threading.Event()
+
+    def fail(_seat):
+        if next(n_asked) == 5:
+            enough.set()
+        raise VoiceError("generation 2 is damaged.")
+
+    monkeypatch.setattr("serving.studio.conductor.LOOK_AROUND_S", 0.01)
+    conductor = Conductor(newer=fail, release=list, hand_out=list)
+    conductor._seats.append(Follower())
+    looking = threading.Thread(target=conductor._look_around)
+    conductor._threads.append(looking)
+    looking.start()
+    assert enough.wait(60)
+    conductor.stop()
+    assert caplog.text.count("no new generation of sine: generation 2 is damaged.") == 1
+
+
+def test_a_studio_that_ends_lets_go_of_who_would_have_taken_over():
     found, released = threading.Event(), []
     conductor = Conductor(
         newer=lambda _seat: found.set() or "successor",
         release=released.append,
         hand_out=lambda: None,
     )
-    conductor._seats.append(Seat())
+    conductor._seats.append(Follower())
     looking = threading.Thread(target=conductor._look_around)
     conductor._threads.append(looking)
     looking.start()
