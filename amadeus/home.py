@@ -25,8 +25,8 @@ import fcntl
 import json
 import os
 import re
+import secrets
 import shutil
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -316,7 +316,8 @@ def explain_os_errors(path: Path) -> Iterator[None]:
 
 def write_atomically(path: Path, text: str) -> None:
     """Writes a small file so that readers see the old or the new text, never a part."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}")
+    # by chance: two containers that share a home may have the same process ids
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     scratch.write_text(text)
     scratch.replace(path)
 

@@ -1,8 +1,9 @@
 """Putting a voice where it is played: whole, under a number of its own, by one rename.
 
 A folder of voices is a TF Serving base path: a server reads every child whose name is a number. So a voice is
-prepared under a name that is none, written through to the disk, and renamed. Who prepares holds a lock on that folder
-(flock, so that it ends with the process): what is not locked was left by one that was killed, and is removed.
+prepared under a name that is none, written through to the disk, and renamed. Who prepares holds a lock on a file beside
+that folder (flock, so that it ends with the process; on a file open for writing, for over NFS a folder's lock does not
+reach other machines): what is not locked was left by one that was killed, and is removed.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ from amadeus.home import PRUNED_NAME
 from amadeus.personality import content
 from amadeus.v1 import personality_pb2
 
-STAGING_PREFIX = ".staging-"
+STAGING_PREFIX, LOCK_SUFFIX = ".staging-", ".lock"
 UUID_NAME = "mlmd_uuid"  # TF Serving exports what stands in assets.extra/mlmd_uuid
 
 
@@ -43,7 +44,8 @@ def staged(voices_path: Path) -> Iterator[Path]:
     voices_path.mkdir(parents=True, exist_ok=True)
     _sweep(voices_path)
     staging = voices_path / f"{STAGING_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
-    with _locked_folder(staging):
+    with _holding(_lock_of(staging)):
+        staging.mkdir()
         try:
             yield staging
         finally:
@@ -107,13 +109,15 @@ def _taken(voices_path: Path) -> set[int]:
 
 
 @contextlib.contextmanager
-def _locked_folder(path: Path) -> Iterator[None]:
+def _holding(lock: Path) -> Iterator[None]:
     while True:
-        path.mkdir(exist_ok=True)
-        with _opened(path) as descriptor:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if _is_still(path, descriptor):
-                yield
+        with lock.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if _is_still(lock, file.fileno()):
+                try:
+                    yield
+                finally:
+                    lock.unlink(missing_ok=True)
                 return
         # swept between its making and its locking: once more
 
@@ -121,12 +125,24 @@ def _locked_folder(path: Path) -> Iterator[None]:
 def _sweep(voices_path: Path) -> None:
     """Removes what killed processes have left behind."""
     for path in voices_path.glob(f"{STAGING_PREFIX}*"):
-        with contextlib.suppress(FileNotFoundError), _opened(path) as descriptor:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
+        if path.suffix == LOCK_SUFFIX:
+            _sweep_locked(path)
+        elif not _lock_of(path).exists():  # it is there as long as its folder is
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _sweep_locked(lock: Path) -> None:
+    with contextlib.suppress(FileNotFoundError), lock.open("r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+        lock.unlink(missing_ok=True)
+
+
+def _lock_of(staging: Path) -> Path:
+    return staging.with_name(staging.name + LOCK_SUFFIX)
 
 
 def _is_still(path: Path, descriptor: int) -> bool:

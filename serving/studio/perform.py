@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,10 @@ class Performances:
             hand_out=self._post.send,
             metrics=metrics,
         )
+        # Threads of their own: a store that hangs must not keep the rest of the studio waiting.
+        self._fetchers = ThreadPoolExecutor(
+            max(1, self._limits.max_performances), thread_name_prefix="amadeus-voice"
+        )
         self._bank = NoteBank()  # of the conductor's thread
         self._seats: set[Seat] = set()
         self._n_open = 0
@@ -93,6 +98,7 @@ class Performances:
     async def close(self) -> None:
         """Ends everything where it stands."""
         self._is_stopping = True
+        self._fetchers.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(self._conductor.stop)
 
     async def perform(
@@ -147,7 +153,9 @@ class Performances:
     ) -> ServedSinger:
         """Waits for a voice; one that comes when its client has gone is let go."""
         coming = asyncio.ensure_future(
-            asyncio.to_thread(self._voices.acquire, reference)
+            asyncio.get_running_loop().run_in_executor(
+                self._fetchers, self._voices.acquire, reference
+            )
         )
         try:
             return await asyncio.shield(coming)

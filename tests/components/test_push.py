@@ -96,7 +96,7 @@ def test_what_a_killed_push_left_is_removed(model, tmp_path):
     (voices / ".staging-1-dead" / "variables").mkdir(parents=True)
     with generations.staged(voices) as alive:
         push.push(model, voices, personality("sha256:a"))
-        assert names(voices) == [alive.name, "1"]
+        assert names(voices) == [alive.name, f"{alive.name}.lock", "1"]
     assert names(voices) == ["1"]
 
 
@@ -110,7 +110,7 @@ def test_what_is_being_prepared_goes_with_the_process_that_was_killed(model, tmp
     with subprocess.Popen([sys.executable, "-c", program], stdout=-1) as child:
         child.stdout.readline()
         push.push(model, voices, personality("sha256:a"))
-        assert len(names(voices)) == 2  # the child's, and the voice
+        assert len(names(voices)) == 3  # the child's with its lock, and the voice
         child.kill()
     push.push(model, voices, personality("sha256:b"))
     assert names(voices) == ["1", "2"]

@@ -360,6 +360,31 @@ def test_lines_keep_who_began_them(stage):
     assert "KIND_PERSONALITY_CHANGED" not in live.end().kinds
 
 
+class HangingVoices(SineVoices):
+    """One deu's voice comes from a store that does not answer."""
+
+    def __init__(self):
+        super().__init__()
+        self.answers = threading.Event()
+
+    def acquire(self, reference):
+        if reference.generation.deu == "far":
+            self.answers.wait(60)
+        return super().acquire(reference)
+
+
+def test_a_store_that_hangs_keeps_no_other_voice_waiting():
+    voices = HangingVoices()
+    with RunningStage(voices) as stage:
+        waiting = [stage.stub.Perform(iter([configure("far")])) for _ in range(12)]
+        here = stage.stub.Perform(iter([configure(), advance(4_800)]), timeout=30)
+        assert Heard(here).ended.sample_count >= 4_800
+        voices.answers.set()
+        for call in waiting:
+            with pytest.raises(grpc.RpcError):
+                Heard(call)
+
+
 def test_performances_share_batches(stage):
     lives = [
         Live(stage, configure(clock=STUDIO), midi(0x90, 60 + i, 100)) for i in range(4)
