@@ -5,6 +5,7 @@ The network itself is only ever asked through the model server's signatures: `st
 """
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +26,10 @@ from serving.model_server.status import NotFoundError
 from serving.studio.status import StatusError
 
 NOT_HELD = "PERSONALITY_NOT_HELD"
+LOADING_S, LOADING_PAUSE_S = (
+    20.0,
+    0.5,
+)  # for a new voice: a listing, its reading, a look at the folder
 PREDICT_TIMEOUT_S = 5.0
 _TIMBRE = ("harmonic_gain_db", "noise_gain_db", "brightness")
 
@@ -213,10 +218,10 @@ class EmbeddedCaller:
 class RemoteCaller:
     """Asks a TF Serving by its address."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, loading_s: float = LOADING_S) -> None:
         from tensorflow_serving.apis import prediction_service_pb2_grpc
 
-        self._address = address
+        self._address, self._loading_s = address, loading_s
         self._channel = grpc.insecure_channel(
             address,
             options=[
@@ -238,7 +243,7 @@ class RemoteCaller:
         ask.model_spec.name = deu
         ask.model_spec.version.value = generation
         try:
-            self._stub.GetModelMetadata(ask, timeout=PREDICT_TIMEOUT_S)
+            self._await_model(ask)
         except grpc.RpcError as error:
             raise self._explain(error, deu, generation) from error
 
@@ -266,6 +271,19 @@ class RemoteCaller:
     def close(self) -> None:
         """Closes the connection."""
         self._channel.close()
+
+    def _await_model(self, ask: Any) -> None:
+        """Waits for a voice that is new: TF Serving looks for models, and for its own configuration, now and then."""
+        last_s = time.monotonic() + self._loading_s
+        while True:
+            try:
+                self._stub.GetModelMetadata(ask, timeout=PREDICT_TIMEOUT_S)
+                return
+            except grpc.RpcError as error:
+                is_missing = error.code() == grpc.StatusCode.NOT_FOUND
+                if not is_missing or time.monotonic() > last_s:
+                    raise
+            time.sleep(LOADING_PAUSE_S)
 
     def _explain(self, error: Any, deu: str, generation: int) -> StatusError:
         if error.code() == grpc.StatusCode.NOT_FOUND:
