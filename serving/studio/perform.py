@@ -6,6 +6,7 @@ of answers.
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,8 +25,10 @@ from serving.studio.conductor import Conductor, Seat
 from serving.studio.metrics import Metrics
 from serving.studio.status import StatusError
 from serving.studio.sung import SungMessages
-from serving.studio.voices import ServedSinger, Voices
+from serving.studio.voices import NotServedError, ServedSinger, Voices
 
+# For a listing of the home, its reading by TF Serving, and a look at the folder, each a few seconds apart.
+LOADING_S, LOADING_PAUSE_S = 20.0, 0.5
 FULL_WAIT_S = 0.01  # between looks whether a client that was slowed down may go on
 
 
@@ -154,7 +157,7 @@ class Performances:
         """Waits for a voice; one that comes when its client has gone is let go."""
         coming = asyncio.ensure_future(
             asyncio.get_running_loop().run_in_executor(
-                self._fetchers, self._voices.acquire, reference
+                self._fetchers, self._fetch, reference
             )
         )
         try:
@@ -162,6 +165,17 @@ class Performances:
         except asyncio.CancelledError:
             coming.add_done_callback(_release_late)
             raise
+
+    def _fetch(self, reference: personality_pb2.PersonalityReference) -> ServedSinger:
+        """Waits for a voice that is new where a TF Serving has not read it yet."""
+        last_s = time.monotonic() + LOADING_S
+        while True:
+            try:
+                return self._voices.acquire(reference)
+            except NotServedError:
+                if self._is_stopping or time.monotonic() > last_s:
+                    raise
+            time.sleep(LOADING_PAUSE_S)
 
     async def _answers(
         self, answers: asyncio.Queue[list[Any]], seat: Seat, reader: asyncio.Task[None]

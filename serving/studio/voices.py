@@ -5,7 +5,6 @@ The network itself is only ever asked through the model server's signatures: `st
 """
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -215,13 +214,17 @@ class EmbeddedCaller:
         """The model server belongs to whoever made it."""
 
 
+class NotServedError(StatusError):
+    """A model server does not serve a voice, perhaps not yet: it looks for new ones now and then."""
+
+
 class RemoteCaller:
     """Asks a TF Serving by its address."""
 
-    def __init__(self, address: str, *, loading_s: float = LOADING_S) -> None:
+    def __init__(self, address: str) -> None:
         from tensorflow_serving.apis import prediction_service_pb2_grpc
 
-        self._address, self._loading_s = address, loading_s
+        self._address = address
         self._channel = grpc.insecure_channel(
             address,
             options=[
@@ -243,7 +246,7 @@ class RemoteCaller:
         ask.model_spec.name = deu
         ask.model_spec.version.value = generation
         try:
-            self._await_model(ask)
+            self._stub.GetModelMetadata(ask, timeout=PREDICT_TIMEOUT_S)
         except grpc.RpcError as error:
             raise self._explain(error, deu, generation) from error
 
@@ -272,22 +275,9 @@ class RemoteCaller:
         """Closes the connection."""
         self._channel.close()
 
-    def _await_model(self, ask: Any) -> None:
-        """Waits for a voice that is new: TF Serving looks for models, and for its own configuration, now and then."""
-        last_s = time.monotonic() + self._loading_s
-        while True:
-            try:
-                self._stub.GetModelMetadata(ask, timeout=PREDICT_TIMEOUT_S)
-                return
-            except grpc.RpcError as error:
-                is_missing = error.code() == grpc.StatusCode.NOT_FOUND
-                if not is_missing or time.monotonic() > last_s:
-                    raise
-            time.sleep(LOADING_PAUSE_S)
-
     def _explain(self, error: Any, deu: str, generation: int) -> StatusError:
         if error.code() == grpc.StatusCode.NOT_FOUND:
-            return StatusError(
+            return NotServedError(
                 grpc.StatusCode.FAILED_PRECONDITION,
                 f"the model server at {self._address} does not serve {deu}, version {generation} ({error.details()}): "
                 "let its model config name the deu's voices folder and this version.",

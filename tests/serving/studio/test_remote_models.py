@@ -1,58 +1,65 @@
-"""A model server of its own, as a studio asks it: new voices are waited for, and what it does not serve is said."""
+"""A model server of its own, as a studio asks it: what it does not serve is said, and waited for if it is new."""
 
 from concurrent import futures
 
 import grpc
 import pytest
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    prediction_service_pb2_grpc,
+from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+from serving.studio import perform
+from serving.studio.voices import NotServedError, RemoteCaller
+from tests.serving.studio.stage import (
+    Heard,
+    RunningStage,
+    SineVoices,
+    advance,
+    configure,
 )
 
-from serving.studio.status import StatusError
-from serving.studio.voices import RemoteCaller
+
+class EmptyServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
+    """Serves nothing."""
+
+    def GetModelMetadata(self, _request, context):
+        context.abort(grpc.StatusCode.NOT_FOUND, "Servable not found for request")
 
 
-class LateServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Finds a model after it was asked a few times."""
+class LateVoices(SineVoices):
+    """A model server finds its voice after it was asked a few times."""
 
-    def __init__(self, n_refusals):
-        self.n_refusals, self.versions = n_refusals, []
+    n_refusals = 2
 
-    def GetModelMetadata(self, request, context):
-        self.versions.append(request.model_spec.version.value)
-        if len(self.versions) <= self.n_refusals:
-            context.abort(grpc.StatusCode.NOT_FOUND, "Servable not found for request")
-        return get_model_metadata_pb2.GetModelMetadataResponse()
+    def acquire(self, reference):
+        if self.n_refusals:
+            self.n_refusals -= 1
+            raise NotServedError(grpc.StatusCode.FAILED_PRECONDITION, "not served.")
+        return super().acquire(reference)
 
 
-@pytest.fixture
-def serve():
+def test_a_voice_that_a_model_server_does_not_serve_is_named():
     server = grpc.server(futures.ThreadPoolExecutor(2))
     port = server.add_insecure_port("127.0.0.1:0")
-
-    def start(servicer):
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            servicer, server
-        )
-        server.start()
-        return f"127.0.0.1:{port}"
-
-    yield start
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+        EmptyServicer(), server
+    )
+    server.start()
+    caller = RemoteCaller(f"127.0.0.1:{port}")
+    with pytest.raises(NotServedError, match="does not serve cello, version 7"):
+        caller.open("cello", 7)
+    caller.close()
     server.stop(None).wait()
 
 
-def test_a_voice_that_the_model_server_has_not_read_yet_is_waited_for(serve):
-    servicer = LateServicer(2)
-    caller = RemoteCaller(serve(servicer), loading_s=30)
-    caller.open("cello", 7)
-    assert servicer.versions == [7, 7, 7]
-    caller.close()
+def test_a_voice_that_is_not_served_yet_is_waited_for():
+    with RunningStage(LateVoices()) as stage:
+        heard = Heard(stage.stub.Perform(iter([configure(), advance(4_800)])))
+    assert heard.ended.sample_count >= 4_800
 
 
-def test_a_voice_that_never_comes_is_named(serve):
-    caller = RemoteCaller(serve(LateServicer(99)), loading_s=0.1)
-    with pytest.raises(StatusError, match="does not serve cello, version 7") as caught:
-        caller.open("cello", 7)
-    assert caught.value.code is grpc.StatusCode.FAILED_PRECONDITION
-    caller.close()
+def test_a_voice_that_never_comes_is_refused(monkeypatch):
+    monkeypatch.setattr(perform, "LOADING_S", 0.1)
+    voices = LateVoices()
+    voices.n_refusals = 99
+    with RunningStage(voices) as stage, pytest.raises(grpc.RpcError) as caught:
+        Heard(stage.stub.Perform(iter([configure()])))
+    assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
