@@ -106,9 +106,9 @@ def test_a_bucket_that_a_container_may_not_reach_ends_no_lesson(
 
 def test_lessons_that_differ_are_kept_apart():
     def folder(**parts):
-        return checkpoints.lesson_folder("gs://b/root/", "imitation-cello", parts)
+        return checkpoints.lesson_folder("gs://b/runs/", "imitation-cello", parts)
 
-    assert folder(seed=1).startswith("gs://b/root/imitation-cello/checkpoints/")
+    assert folder(seed=1).startswith("gs://b/runs/imitation-cello/checkpoints/")
     assert folder(seed=1, digest="a") == folder(digest="a", seed=1)
     assert len({folder(seed=1), folder(seed=2), folder(seed=1, digest="a")}) == 3
 

@@ -15,7 +15,7 @@ from pipelines.kubeflow.client_endpoint import Endpoint
 from pipelines.kubeflow.client_messages import Submission
 from tests.pipelines.kubeflow.played_runs import Scene
 from tests.pipelines.kubeflow.small_package import small_package
-from tests.pipelines.kubeflow.stand_in import Fault, StandIn
+from tests.pipelines.kubeflow.stand_in import Fault
 
 PACKAGE = small_package()
 SUBMISSION = Submission(
@@ -27,25 +27,6 @@ SUBMISSION = Submission(
     description="Teaches cello.",
 )
 CREATES = "run_service_create_run"
-
-
-@pytest.fixture(scope="module")
-def server():
-    with StandIn() as stand_in:
-        yield stand_in
-
-
-@pytest.fixture
-def api(server, monkeypatch):
-    monkeypatch.setattr(client_patience, "BACKOFF_S", (0.001, 0.01))
-    server.clear()
-    yield server
-    assert server.complaints == []
-
-
-@pytest.fixture
-def cluster(api):
-    return Cluster(Endpoint(url=api.url), patience_s=60.0)
 
 
 def test_a_run_is_begun_as_kfps_own_client_begins_it(api, cluster, tmp_path):

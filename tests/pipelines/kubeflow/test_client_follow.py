@@ -6,7 +6,6 @@ import pytest
 
 from amadeus.errors import ClusterError
 from amadeus.v1 import practice_pb2
-from pipelines.kubeflow import client_patience
 from pipelines.kubeflow.client import Cluster
 from pipelines.kubeflow.client_endpoint import Endpoint
 from pipelines.kubeflow.client_follow import Pace, follow
@@ -14,24 +13,10 @@ from pipelines.kubeflow.client_messages import Submission
 from pipelines.kubeflow.telling import LogJournal, read_events
 from tests.pipelines.kubeflow.played_runs import Scene
 from tests.pipelines.kubeflow.small_package import small_package
-from tests.pipelines.kubeflow.stand_in import Fault, StandIn
+from tests.pipelines.kubeflow.stand_in import Fault
 
 PACE = Pace(poll_s=(0.001, 0.002), log_s=0.0, wait_s=0.0)
 PULL = 'Failed to pull image "amadeus:1": not found'
-
-
-@pytest.fixture(scope="module")
-def server():
-    with StandIn() as stand_in:
-        yield stand_in
-
-
-@pytest.fixture
-def api(server, monkeypatch):
-    monkeypatch.setattr(client_patience, "BACKOFF_S", (0.001, 0.01))
-    server.clear()
-    yield server
-    assert server.complaints == []
 
 
 class Ear:

@@ -5,9 +5,6 @@ import dataclasses
 import pytest
 
 from amadeus.errors import ClusterError, ConfigError
-from pipelines.kubeflow import client_patience
-from pipelines.kubeflow.client import Cluster
-from pipelines.kubeflow.client_endpoint import Endpoint
 from pipelines.kubeflow.client_messages import Submission
 from pipelines.kubeflow.client_schedule import (
     Plan,
@@ -17,29 +14,10 @@ from pipelines.kubeflow.client_schedule import (
 )
 from pipelines.kubeflow.client_versions import upload
 from tests.pipelines.kubeflow.small_package import small_package
-from tests.pipelines.kubeflow.stand_in import Fault, StandIn
+from tests.pipelines.kubeflow.stand_in import Fault
 
 PACKAGE = small_package()
 CREATES = "recurring_run_service_create_recurring_run"
-
-
-@pytest.fixture(scope="module")
-def server():
-    with StandIn() as stand_in:
-        yield stand_in
-
-
-@pytest.fixture
-def api(server, monkeypatch):
-    monkeypatch.setattr(client_patience, "BACKOFF_S", (0.001, 0.01))
-    server.clear()
-    yield server
-    assert server.complaints == []
-
-
-@pytest.fixture
-def cluster(api):
-    return Cluster(Endpoint(url=api.url), patience_s=60.0)
 
 
 @pytest.fixture

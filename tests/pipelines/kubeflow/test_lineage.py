@@ -34,7 +34,7 @@ def store(home):
 @pytest.fixture
 def record(store):
     def make(name, *, run="run-1", kind=None):
-        task = Task("gs://b/root", "imitation-cello", run, name, "id")
+        task = Task("gs://b/runs", "imitation-cello", run, name, "id")
         kind = kind or f"components.{name}.component.{name.title()}"
         return lineage.Record(
             store,
@@ -58,7 +58,7 @@ def placed(kind, uri, **properties):
 
 def model(run="run-1"):
     return placed(
-        standard_artifacts.Model, f"gs://b/root/imitation-cello/{run}/trainer/1/model"
+        standard_artifacts.Model, f"gs://b/runs/imitation-cello/{run}/trainer/1/model"
     )
 
 
@@ -206,7 +206,7 @@ def test_what_the_cache_has_done_is_recorded_in_whatever_order_it_is_found(
 
 
 def test_metadata_that_cannot_be_reached_are_named(tmp_path):
-    task = Task("gs://b/root", "imitation-cello", "run-1", "trainer", "id")
+    task = Task("gs://b/runs", "imitation-cello", "run-1", "trainer", "id")
     given = {"deu": "cello", "node": "Trainer", "execution_type": "x"}
     with pytest.raises(ConfigError, match="no address"):
         lineage.open_record("somewhere", task, **given)
