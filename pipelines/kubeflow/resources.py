@@ -189,6 +189,10 @@ def _container(given: dict[str, Any], where: str) -> ContainerResources:
         for key, value in given.items()
         if value is not None
     }
+    if "gpu_count" in checked and "gpu" not in checked:
+        raise ConfigError(
+            f"gpu_count of {where} counts nothing: name the resource beside it, such as gpu: nvidia.com/gpu."
+        )
     return ContainerResources(**checked)
 
 

@@ -52,12 +52,3 @@ def read_events(log: bytes) -> Iterator[practice_pb2.PracticeEvent]:
                 )
             except (json_format.ParseError, ValueError):
                 continue
-
-
-def read_failure(log: bytes) -> practice_pb2.PracticeFailed | None:
-    """Finds a container's own last words; None where it died without."""
-    found = None
-    for event in read_events(log):
-        if event.WhichOneof("event") == "failed":
-            found = event.failed
-    return found

@@ -26,6 +26,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2 as spec_pb2
 
 from amadeus.stores import open_store
 from amadeus.stores.folders import digest_file
+from pipelines.kubeflow.telling import read_events
 
 LOGS = "executor-logs"
 _LOCAL = {"gs": "gcs", "s3": "s3", "minio": "minio"}
@@ -331,6 +332,12 @@ class _Pod:
             recorded.metadata["store_session_info"] = '{"Provider": "minio"}'
             artifacts[key] = recorded
         return parameters, artifacts
+
+
+def last_words(log):
+    """What a container said of its failure; None where it died without a word."""
+    words = [event.failed for event in read_events(log) if event.HasField("failed")]
+    return words[-1] if words else None
 
 
 def read_package(text):

@@ -117,7 +117,7 @@ def test_another_place_or_account_under_the_same_name_is_refused(
     api, cluster, plan, other
 ):
     plan = dataclasses.replace(
-        plan, pipeline_root="gs://b/root", service_account="runner"
+        plan, pipeline_root="gs://b/runs", service_account="runner"
     )
     schedules = Schedules(cluster)
     made, _ = schedules.make(plan)

@@ -10,13 +10,13 @@ from ml_metadata.proto import metadata_store_pb2
 from amadeus.personality import content
 from amadeus.stores import fetch_voice, list_voices
 from pipelines.kubeflow import entrypoint, names
-from pipelines.kubeflow.telling import read_failure
 from tests.personality.conftest import voice_path  # noqa: F401
 from tests.pipelines.conftest import process_settings_kept
+from tests.pipelines.kubeflow.cluster import last_words
 
 PUSHER = "components.pusher.component.Pusher"
 WRITER = "components.personality_writer.component.PersonalityWriter"
-ROOT = "gs://b/root/imitation-cello"
+ROOT = "gs://b/runs/imitation-cello"
 
 
 class Pods:
@@ -164,7 +164,7 @@ def test_what_the_user_can_mend_is_said_in_one_sentence(pods, capfd):
     assert pods.push("run-6", **said) is None
     assert pods.status == 2
     out, err = capfd.readouterr()
-    word = read_failure(out.encode())
+    word = last_words(out.encode())
     assert "ftp://" in word.text
     assert word.exit_status == 2
     assert word.text in err

@@ -62,6 +62,7 @@ def test_the_example_in_the_docstring_can_be_read(tmp_path):
         ({"defaults": {"memory_limit": "4 GB"}}, "no quantity of Kubernetes"),
         ({"defaults": {"cpu_limit": True}}, "no quantity"),
         ({"defaults": {"retries": -1}}, "whole number from 0"),
+        ({"components": {"Trainer": {"gpu_count": 2}}}, "gpu_count of Trainer counts"),
         ({"defaults": {"retry_backoff_factor": 0.5}}, "number from 1"),
         ({"defaults": {"retry_backoff_factor": float("inf")}}, "number from 1"),
         ({"defaults": {"env": {"A": None}}}, "env of defaults holds None"),

@@ -17,11 +17,11 @@ from amadeus.voice.player import Voice
 from pipelines.kubeflow import names
 from pipelines.kubeflow.compiling import compile_practice
 from pipelines.kubeflow.resources import parse_resources
-from pipelines.kubeflow.telling import read_events, read_failure
+from pipelines.kubeflow.telling import read_events
 from tests.components import sounds
 from tests.components.conftest import tiny_profile  # noqa: F401
 from tests.pipelines.conftest import Studio, profile_with
-from tests.pipelines.kubeflow.cluster import Cluster, Run, RunFailed, upload
+from tests.pipelines.kubeflow.cluster import Cluster, Run, RunFailed, last_words, upload
 from tests.stores import emulators
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
@@ -192,7 +192,7 @@ def test_a_task_that_fails_says_why_in_its_log_and_in_the_metadata(town, tmp_pat
     log = run.log("audio-example-gen")
     assert "letter.wav" in log
     assert "Traceback" not in log
-    word = read_failure(log.encode())
+    word = last_words(log.encode())
     assert word.exit_status == 2
     assert "\n" not in word.text
     assert town.states(run) == {"audio-example-gen": "FAILED"}

@@ -19,9 +19,7 @@ from tests.serving.studio.practising import (
     studio,
     until,
 )
-from tests.serving.studio.stand_in_teacher import (
-    DEAF,
-)
+from tests.serving.studio.stand_in_teacher import DEAF
 
 
 def test_a_studio_that_stops_leaves_its_practice_to_be_taken_up(home):

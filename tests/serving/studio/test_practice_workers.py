@@ -28,10 +28,7 @@ from tests.serving.studio.practising import (
     studio,
     until,
 )
-from tests.serving.studio.stand_in_teacher import (
-    CRASH_ONCE,
-    DIE,
-)
+from tests.serving.studio.stand_in_teacher import CRASH_ONCE, DIE
 
 
 def test_a_worker_is_polite(home, monkeypatch):
