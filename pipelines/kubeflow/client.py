@@ -41,7 +41,7 @@ from pipelines.kubeflow.client_patience import (
 from pipelines.kubeflow.client_transport import TIMEOUT_S, open_api
 
 NAMESPACE = "kubeflow"  # where an installation for one user keeps its pods
-LOG_BYTES = 4 * 2**20
+_MAX_EVENTS_BYTES = 4 * 2**20
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -188,7 +188,9 @@ class Cluster:
         """Reads what Kubernetes warns of about a pod, the newest last; empty where that is not to be had."""
         # Served by the pages of Kubeflow, not by its API.
         path = f"/k8s/pod/events?{self._place(pod)}"
-        text = self.api.rest_client.read_beside(path, "application/json", LOG_BYTES)
+        text = self.api.rest_client.read_beside(
+            path, "application/json", _MAX_EVENTS_BYTES
+        )
         try:
             events = json.loads(text or b"{}").get("items", [])
             return [
@@ -199,18 +201,21 @@ class Cluster:
         except (ValueError, AttributeError, LookupError, TypeError):
             return []
 
-    def read_log(self, run_id: str, pod: str) -> bytes | None:
-        """Reads the beginning of a pod's log; None where it is not to be had."""
+    def read_log(self, run_id: str, pod: str) -> Iterator[bytes]:
+        """Reads a pod's log piece by piece to its end, where the last words are; nothing where it is not to be had.
+
+        No server of Kubeflow's hands out an end alone: the whole log comes, of which nobody need keep more than a line.
+        """
         # By the API server, beside what is published, and by the pages, which stand before it in full installations.
         run = urllib.parse.urlencode({"runid": run_id})
         for path in (
             f"/apis/v1alpha1/runs/{run_id}/nodes/{pod}/log",
             f"/k8s/pod/logs?{self._place(pod)}&{run}",
         ):
-            log = self.api.rest_client.read_beside(path, "text/plain", LOG_BYTES)
-            if log is not None:
-                return log
-        return None
+            with self.api.rest_client.open_beside(path, "text/plain") as pieces:
+                if pieces is not None:
+                    yield from pieces
+                    return
 
     def experiment_id(self, name: str) -> str:
         """Finds an experiment, or makes it.

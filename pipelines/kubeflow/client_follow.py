@@ -23,6 +23,11 @@ from pipelines.kubeflow.telling import read_events
 PATIENCE_S = 600.0  # without a word from the API
 
 _IMAGE_WORDS = ("pull", "image", "Image")
+_WORDLESS = (
+    "its container ended without a word, as when its machine is taken away or its "
+    "memory is full"
+)
+_IDLE = 10.0  # pauses for each time that a look at a log takes
 _TOLD_HERE = ("component_started", "component_finished")
 _BEGUN = ("running", "done", "failed")
 _ENDED = ("done", "cached", "failed")
@@ -104,8 +109,8 @@ class _Follower:
         self._states: dict[str, str] = {}
         self._begun: set[str] = set()
         self._n_failed: dict[str, int] = {}
-        self._n_read: dict[str, int] = {}  # events of a pod
-        self._read_at: dict[str, float] = {}
+        self._told_s: dict[str, float] = {}  # by the clock of a pod
+        self._due_at: dict[str, float] = {}  # the next look at its log
         self._waits_since: dict[str, float] = {}
         self._reasons: set[tuple[str, str]] = set()
 
@@ -159,20 +164,20 @@ class _Follower:
         if one.state == "failed":
             return  # which is said otherwise
         for number, pod in enumerate(one.failed[n_told:], n_told + 1):
-            reason = self._last_words(run, pod)
+            reason = self._last_words(run, pod) if pod else _WORDLESS
             text = (
                 f"attempt {number} at {one.name} failed ({reason}); it is tried again."
             )
             self._tell(run, one, warning=practice_pb2.Warning(text=text))
 
     def _last_words(self, run: Run, pod: str) -> str:
-        log = self._cluster.read_log(run.run_id, pod) if pod else None
-        failed = [
-            event for event in read_events(log or b"") if event.HasField("failed")
-        ]
-        if failed:
-            return failed[-1].failed.text.rstrip(".")
-        return "its container ended without a word, as when its machine is taken away or its memory is full"
+        said = ""
+        for event in read_events(self._cluster.read_log(run.run_id, pod)):
+            if event.HasField("failed"):
+                said = event.failed.text
+        if said:
+            return said.rstrip(".")
+        return _WORDLESS
 
     def _ask_why(self, one: Component) -> None:
         now = time.monotonic()
@@ -190,28 +195,29 @@ class _Follower:
 
     def _read_log(self, run: Run, one: Component, *, is_last: bool) -> None:
         pod = one.attempts[-1] if one.attempts else ""
-        now = time.monotonic()
-        is_due = now - self._read_at.get(pod, float("-inf")) >= self.pace.log_s
+        began_at = time.monotonic()
+        is_due = began_at >= self._due_at.get(pod, float("-inf"))
         if not pod or not (is_due or is_last):
             return
-        self._read_at[pod] = now
         for event in self._new_events(run, pod, is_last=is_last):
             if event.WhichOneof("event") not in _TOLD_HERE:
                 event.elapsed_s += _elapsed_s(run, one.started_at)
                 self._listener.happened(event)
+        ended_at = time.monotonic()  # a long log is looked at more seldom
+        pause_s = max(self.pace.log_s, _IDLE * (ended_at - began_at))
+        self._due_at[pod] = ended_at + pause_s
 
     def _new_events(
         self, run: Run, pod: str, *, is_last: bool
     ) -> Iterator[PracticeEvent]:
-        # An attempt that has failed may be followed by another: it is no last word before the state says so.
-        events = [
-            event
-            for event in read_events(self._cluster.read_log(run.run_id, pod) or b"")
-            if is_last or not event.HasField("failed")
-        ]
-        n_before = self._n_read.get(pod, 0)
-        self._n_read[pod] = max(len(events), n_before)
-        yield from events[n_before:]
+        # They are told apart by the clock of their pod, and not by their place in its log: of a long one a node throws
+        # the beginning away.
+        told_s = self._told_s.get(pod, float("-inf"))
+        for event in read_events(self._cluster.read_log(run.run_id, pod)):
+            # An attempt that has failed may be followed by another: it is no last word before the state says so.
+            if event.elapsed_s > told_s and (is_last or not event.HasField("failed")):
+                self._told_s[pod] = told_s = event.elapsed_s
+                yield event
 
     def _tell(self, run: Run, one: Component, **event: Any) -> None:
         has_ended = "component_finished" in event and one.ended_at is not None

@@ -26,6 +26,7 @@ from amadeus.errors import (
 )
 from amadeus.home import NAME_PATTERN, Home
 from amadeus.personality import profiles
+from amadeus.personality.quoting import printable
 from amadeus.report.session import Session
 from amadeus.stores import addresses, is_url
 from amadeus.v1 import practice_pb2, profiles_pb2
@@ -234,7 +235,7 @@ def _follow(
         raise ConfigError(
             f"run {run.name} does not say whom it teaches: name the deu with --deu."
         )
-    practice = run.parameters.get(names.PRACTICE) or run.run_id
+    practice = printable(str(run.parameters.get(names.PRACTICE) or run.run_id))
     began_at = time.monotonic()
     teller = Teller(cluster.endpoint, deu, practice)
     try:
@@ -247,7 +248,8 @@ def _follow(
         link = cluster.endpoint.run_link(run.run_id)
         ways = _ways(cluster.endpoint, run.run_id)
         return complain(f"{error}\n  the run goes on: {link}\n{ways}", EXIT_BAD_INPUT)
-    store_url = personalities_url or run.parameters.get(names.PERSONALITIES_URL, "")
+    begun_with = str(run.parameters.get(names.PERSONALITIES_URL) or "")
+    store_url = personalities_url or printable(begun_with)
     wall_s = max(time.monotonic() - began_at, teller.session.elapsed_s)
     return _conclude(
         home, cluster.endpoint, over, teller.session, deu, store_url, wall_s

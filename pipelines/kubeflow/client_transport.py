@@ -5,11 +5,13 @@ waits for ever, and fails in twenty ways that nobody has put into words. It send
 again is for those to say who know what it does (`client_patience.py`).
 """
 
+import contextlib
 import email.utils
 import json
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from typing import Any
 
 import urllib3
@@ -24,6 +26,7 @@ from pipelines.kubeflow.client_endpoint import (
 
 TIMEOUT_S = (10.0, 60.0)  # to connect; between two bytes
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_PIECE_BYTES = 2**16
 _QUOTED = 300  # characters of a server's own words
 _PASSING = {408, 429, 500, 502, 503, 504}
 _REDIRECTS = range(300, 400)
@@ -104,12 +107,36 @@ class Transport(rest.RESTClientObject):
         return response
 
     def read_beside(self, path: str, kind: str, max_bytes: int) -> bytes | None:
-        """Reads what is served beside the published API, such as a log; None where it is not to be had.
+        """Reads what is served beside the published API; None where it is not to be had.
 
         Args:
           path: Below the address of the installation.
           kind: Content type it has to have: pages answer to any path.
           max_bytes: Where to stop.
+
+        Raises:
+          ConfigError: The token cannot be read.
+        """
+        with self.open_beside(path, kind) as pieces:
+            if pieces is None:
+                return None
+            found = b""
+            for piece in pieces:
+                found += piece
+                if len(found) >= max_bytes:
+                    break
+            return found[:max_bytes]
+
+    @contextlib.contextmanager
+    def open_beside(self, path: str, kind: str) -> Iterator[Iterator[bytes] | None]:
+        """Opens what is served beside the published API, such as a log, and hands it out piece by piece.
+
+        Args:
+          path: Below the address of the installation.
+          kind: Content type it has to have: pages answer to any path.
+
+        Yields:
+          Its pieces, which end early where the connection does; None where it is not to be had.
 
         Raises:
           ConfigError: The token cannot be read.
@@ -123,14 +150,15 @@ class Transport(rest.RESTClientObject):
                 preload_content=False,
                 timeout=timeout,
             )
-            try:
-                told = response.headers.get("Content-Type", "")
-                is_it = response.status == 200 and told.startswith(kind)
-                return response.read(max_bytes) if is_it else None
-            finally:
-                response.close()  # what was not read is not wanted
         except urllib3.exceptions.HTTPError:
-            return None
+            yield None
+            return
+        try:
+            told = response.headers.get("Content-Type", "")
+            is_it = response.status == 200 and told.startswith(kind)
+            yield _pieces(response) if is_it else None
+        finally:
+            response.close()  # what was not read is not wanted
 
     def _authorization(self) -> dict[str, str]:
         token = self._endpoint.read_token()
@@ -171,6 +199,11 @@ class Transport(rest.RESTClientObject):
             f"{self._endpoint.url} answered with no answer of Kubeflow Pipelines ({seen}): if that is a page to log "
             f"in, put a token into {TOKEN_VARIABLE} or name its file with --token-file; if not, check --endpoint."
         )
+
+
+def _pieces(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    with contextlib.suppress(urllib3.exceptions.HTTPError):
+        yield from response.stream(_PIECE_BYTES)
 
 
 def _find_proxy(url: str) -> str | None:

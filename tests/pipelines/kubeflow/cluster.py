@@ -336,7 +336,7 @@ class _Pod:
 
 def last_words(log):
     """What a container said of its failure; None where it died without a word."""
-    words = [event.failed for event in read_events(log) if event.HasField("failed")]
+    words = [event.failed for event in read_events([log]) if event.HasField("failed")]
     return words[-1] if words else None
 
 

@@ -1,8 +1,11 @@
 """A run is followed: everything once, in order, whatever goes away in between."""
 
 import io
+import itertools
+import tracemalloc
 
 import pytest
+from google.protobuf import json_format
 
 from amadeus.errors import ClusterError
 from amadeus.v1 import practice_pb2
@@ -53,9 +56,9 @@ def _short(event):
 
 
 def log_of(*events, **more):
-    """What a container writes that tells of events."""
+    """What a container writes that tells of events, one a second: of more events the first are the same."""
     stream = io.StringIO("a line for people\n")
-    journal = LogJournal(stream)
+    journal = LogJournal(stream, itertools.count().__next__)
     for event in (*events, *([more] if more else [])):
         journal.write(**event)
     return stream.getvalue()
@@ -288,10 +291,110 @@ def test_without_pods_a_run_is_followed_by_its_tasks(api, monkeypatch):
         b"amadeus-event [1]",
         b"amadeus-event \xff",
         b'amadeus-event {"elapsed_s": "x"}',
+        b'amadeus-event {"elapsed_s": "Infinity", "warning": {"text": "x"}}',
         b"amadeus-event " + b"[" * 100_000,
     ],
 )
 def test_foreign_lines_in_a_log_are_passed_over(line):
     good = log_of(step(1)).encode()
-    told = [e for e in read_events(line + b"\n" + good + line) if e.WhichOneof("event")]
+    log = [line + b"\n" + good + line]
+    told = [event for event in read_events(log) if event.WhichOneof("event")]
     assert [event.training_progress.step for event in told] == [1]
+
+
+TALK = "a line for people, again and again\n" * 200_000  # 7 MB
+
+
+def test_the_last_words_of_a_talkative_container_are_heard(api):
+    _, ear = followed(
+        api,
+        [
+            Scene(
+                {"trainer": ["FAILED", "FAILED"]},
+                logs={
+                    "trainer-0": TALK + log_of(failed("the disk is full.")),
+                    "trainer-1": TALK + log_of(step(7), failed("nothing sounds.")),
+                },
+                state="FAILED",
+            ),
+        ],
+    )
+    assert ear.lines() == ["Trainer begins", "step 7", "nothing sounds."]
+
+
+def test_the_last_words_of_a_talkative_attempt_are_heard(api):
+    talk = TALK + log_of(failed("the disk is full."))
+    _, ear = followed(
+        api,
+        [
+            Scene({"trainer": ["FAILED", "RUNNING"]}, logs={"trainer-0": talk}),
+            Scene({"trainer": ["FAILED", "SUCCEEDED"]}, state="SUCCEEDED"),
+        ],
+    )
+    assert "(the disk is full); it is tried again." in ear.lines()[1]
+
+
+def test_a_log_whose_beginning_a_node_threw_away_is_told_on_from_where_it_was(api):
+    whole = log_of(*map(step, (1, 2, 3, 4)))
+    _, ear = followed(
+        api,
+        [
+            Scene({"trainer": "RUNNING"}, logs={"trainer-0": log_of(step(1), step(2))}),
+            Scene(logs={"trainer-0": whole[whole.index('"step": 3') :]}),
+            Scene({"trainer": "SUCCEEDED"}, state="SUCCEEDED"),
+        ],
+    )
+    assert ear.lines() == [
+        "Trainer begins",
+        "step 1",
+        "step 2",
+        "step 4",
+        "Trainer done",
+    ]
+
+
+@pytest.mark.parametrize("n_bytes", [1, 7, 1000])
+def test_a_log_may_come_in_any_pieces(n_bytes):
+    log = log_of(step(1), step(2)).encode()
+    pieces = [log[i : i + n_bytes] for i in range(0, len(log), n_bytes)]
+    assert [event.training_progress.step for event in read_events(pieces)] == [1, 2]
+
+
+def test_of_a_log_no_more_is_kept_than_a_line():
+    line = b"x" * 2**16
+    log = [*[line] * 500, b"\n", log_of(step(1)).encode(), *[line] * 500]
+    tracemalloc.start()
+    try:
+        (event,) = read_events(log)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert event.training_progress.step == 1
+    assert most < 2**20
+
+
+def _strings(told):
+    if isinstance(told, str):
+        yield told
+    elif isinstance(told, dict):
+        for part in (*told.keys(), *told.values()):
+            yield from _strings(part)
+    elif isinstance(told, list):
+        for part in told:
+            yield from _strings(part)
+
+
+def test_a_log_moves_no_terminal():
+    clear = "\x1b[2J\x1b]0;owned\x07\u202e\nforged line"
+    verdict = practice_pb2.Evaluated(reason=clear, metrics={f"a{clear}": 1.0})
+    log = log_of(
+        {"component_started": practice_pb2.ComponentStarted(component=clear)},
+        failed(clear),
+        evaluated=verdict,
+    )
+    judged = practice_pb2.Judged(lines=[clear, "plain: ü"])
+    for event in read_events([log.encode(), log_of(judged=judged).encode()]):
+        shown = list(_strings(json_format.MessageToDict(event)))
+        assert any("owned" in text for text in shown)
+        assert all(text.isprintable() for text in shown)
+    assert list(event.judged.lines)[1] == "plain: ü"

@@ -153,7 +153,7 @@ def test_a_run_is_recorded_as_one_on_this_machine(town, local, monkeypatch):
 
 def test_the_log_of_a_run_tells_what_a_journal_tells(town):
     log = (town.first.folder / "trainer-01.log").read_bytes()
-    kinds = [event.WhichOneof("event") for event in read_events(log)]
+    kinds = [event.WhichOneof("event") for event in read_events([log])]
     assert kinds[0] == "component_started"
     assert kinds[-1] == "component_finished"
     assert "training_progress" in kinds
@@ -231,7 +231,7 @@ def test_a_container_that_is_killed_goes_on_from_its_checkpoint(town, child):
     log = (child.folder / "trainer-02.log").read_bytes()
     progress = [
         event.training_progress.step
-        for event in read_events(log)
+        for event in read_events([log])
         if event.HasField("training_progress")
     ]
     assert 1 < progress[0] < progress[-1] == N_LONG
