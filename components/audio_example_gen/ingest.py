@@ -6,10 +6,9 @@ A take streams through: what is in memory is one block of it, however long it is
 import itertools
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apache_beam as beam
-import tensorflow as tf
 
 from amadeus.audio import decode, passages
 from components import records
@@ -135,9 +134,7 @@ def _write(
             write(_example(take, passage, sample_rate))
 
 
-def _example(
-    take: takes.Take, passage: passages.Passage, sample_rate: int
-) -> tf.train.Example:
+def _example(take: takes.Take, passage: passages.Passage, sample_rate: int) -> Any:
     feature = {
         "take": records.bytes_feature(take.digest.encode()),
         "name": records.bytes_feature(take.name.encode()),
@@ -145,4 +142,4 @@ def _example(
         "sample_rate": records.int_feature(sample_rate),
         "audio": records.float_feature(passage.audio),
     }
-    return tf.train.Example(features=tf.train.Features(feature=feature))
+    return records.example(feature)
