@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from amadeus import fence
 from amadeus.errors import ConfigError, HomeError, NotHeldError
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
@@ -109,8 +110,9 @@ class Deu:
         Raises:
           NotHeldError: This deu has no such generation.
           HomeError: The folder cannot be written.
+          PracticeError: This is a worker whose practice another has taken over.
         """
-        with explain_os_errors(self.path), self.pointing():
+        with explain_os_errors(self.path), fence.passed(), self.pointing():
             self.voice_path(generation)
             write_atomically(self.path / POINTER_NAME, f"{generation}\n")
 

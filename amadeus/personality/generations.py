@@ -3,7 +3,8 @@
 A folder of voices is a TF Serving base path: a server reads every child whose name is a number. So a voice is
 prepared under a name that is none, written through to the disk, and renamed. Who prepares holds a lock on a file beside
 that folder (flock, so that it ends with the process; on a file open for writing, for over NFS a folder's lock does not
-reach other machines): what is not locked was left by one that was killed, and is removed.
+reach other machines): what is not locked was left by one that was killed, and is removed. A worker of a studio names
+what it prepares by its claim, and passes the fence (`amadeus.fence`) before the rename.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from amadeus import fence
 from amadeus.home import PRUNED_NAME
 from amadeus.personality import content
 from amadeus.v1 import personality_pb2
@@ -40,14 +42,22 @@ def mlmd_uuid(personality: personality_pb2.Personality) -> str:
 
 @contextlib.contextmanager
 def staged(voices_path: Path) -> Iterator[Path]:
-    """Makes an empty folder among the voices that no server reads, and removes it in the end."""
+    """Makes an empty folder among the voices that no server reads, and removes it in the end.
+
+    Raises:
+      PracticeError: It was taken away, for another has taken the practice over.
+    """
     voices_path.mkdir(parents=True, exist_ok=True)
     _sweep(voices_path)
-    staging = voices_path / f"{STAGING_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+    staging = voices_path / f"{STAGING_PREFIX}{fence.mark()}-{secrets.token_hex(4)}"
     with _holding(_lock_of(staging)):
         staging.mkdir()
         try:
             yield staging
+        except OSError:
+            if fence.own_claim() is not None and not staging.exists():
+                raise fence.lost() from None
+            raise
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
@@ -66,6 +76,9 @@ def place(
       voices_path: Folder of generations.
       personality: Who the voice is; its generation is filled in here.
       wanted: A number to have instead, if nobody ever had it here; 0: none.
+
+    Raises:
+      PracticeError: This is a worker whose practice another has taken over.
     """
     while True:
         final = personality_pb2.Personality()
@@ -75,7 +88,9 @@ def place(
         final.generation = wanted if is_free else max(taken, default=0) + 1
         _sign(prepared, final)
         target = voices_path / str(final.generation)
-        if _rename_to_new(prepared, target):
+        with fence.passed():
+            is_placed = _rename_to_new(prepared, target)
+        if is_placed:
             _sync(voices_path)
             return Placed(target, final, mlmd_uuid(final))
 

@@ -165,6 +165,8 @@ class Schedule:
             is_gone = claim is not None and not workers.may_live_elsewhere(
                 session, self._presence.leases
             )
+            if claim is not None and is_gone:  # and if it is only cut off, it is late
+                workers.revoke(claim, session.deu_in(self._home).voices_path)
         if is_gone:
             self._outcomes.conclude(session)
             return
@@ -371,6 +373,7 @@ class Schedule:
                     environment={"AMADEUS_HOME": str(self._home.path)},
                     n_threads=self._limits.threads,
                     n_others=n_others,
+                    voices_path=session.deu_in(self._home).voices_path,
                 )
             except OSError as error:
                 self._outcomes.fail(

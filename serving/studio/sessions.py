@@ -5,7 +5,8 @@
     sessions/<session>/state.json      where it stands (`Standing`); replaced whole at each change
     sessions/<session>/parts/<n>       bytes received so far of recording n
     sessions/<session>/journal.jsonl   what the coach said of the recordings
-    sessions/<session>/claim           locked for as long as a process works on the session
+    sessions/<session>/claim           locked for as long as a process works on the session; says whose it is
+    sessions/<session>/fence           locked while that changes, and while a generation of the session appears
     sessions/<session>/worker.json     which process that is
     sessions/<session>/pulse, order    that it lives, and what a studio on another machine wants of it
     sessions/.studios/<studio>         locked, and beaten in, for as long as a studio lives
@@ -144,8 +145,13 @@ class Session:
 
     def practice_paths(self, home: Home) -> list[Path]:
         """Folders of the practices it made, oldest first; its deu may be gone."""
-        deu = Deu(self.configuration.deu, home.path / "deus" / self.configuration.deu)
-        return [deu.practices_path / name for name in self.standing.practices]
+        practices_path = self.deu_in(home).practices_path
+        return [practices_path / name for name in self.standing.practices]
+
+    def deu_in(self, home: Home) -> Deu:
+        """Says where its deu lies, which may not be there yet or any more."""
+        name = self.configuration.deu
+        return Deu(name, home.path / "deus" / name)
 
 
 class SessionStore:

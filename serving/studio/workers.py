@@ -6,7 +6,8 @@ worked on twice. Its process id and starting time, in `worker.json`, say whom to
 
 A studio on another machine cannot signal it, and may have to wait until a file server lets go of the lock; so each
 worker has a keeper beside it (`keeper.py`), which beats in `pulse`, takes orders from `order`, and ends a worker whose
-claim was given to another meanwhile.
+claim was given to another meanwhile. A worker that is quicker than its keeper finds a fence before the place where
+generations appear (`amadeus.fence`).
 """
 
 import contextlib
@@ -24,7 +25,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from amadeus import fence
 from amadeus.home import write_atomically
+from amadeus.personality.generations import STAGING_PREFIX
 from serving.studio import keeper
 from serving.studio.machines import Leases, read_beat, this_machine
 from serving.studio.sessions import CLAIM_NAME, Session
@@ -79,6 +82,7 @@ def start(
     environment: Mapping[str, str],
     n_threads: int,
     n_others: int,
+    voices_path: Path | None = None,
 ) -> "subprocess.Popen[bytes]":
     """Starts a worker in a process group of its own, politely: low priority, few processors.
 
@@ -90,6 +94,7 @@ def start(
       environment: Beside the studio's own, without the studio's secrets.
       n_threads: Processors it may use.
       n_others: Workers that are there already; it is sent to other processors than they, as far as there are any.
+      voices_path: Where it will push to; what the worker before it prepared there is taken away.
 
     Raises:
       OSError: It cannot be started.
@@ -101,7 +106,7 @@ def start(
         for name, value in os.environ.items()
         if not name.startswith(_SECRETS_PREFIX)
     }
-    token = _begin(claim)
+    token = _begin(claim, voices_path)
     settings = {
         "folder": str(claim.session.path),
         "machine": this_machine(),
@@ -119,7 +124,12 @@ def start(
             stdout=log,
             stderr=log,
             cwd=folder,
-            env={**inherited, **_bounds(n_threads), **environment},
+            env={
+                **inherited,
+                **_bounds(n_threads),
+                **environment,
+                fence.VARIABLE: fence.tell(token, claim.session.path / CLAIM_NAME),
+            },
             process_group=0,
             pass_fds=(claim.file.fileno(),),
         )
@@ -127,6 +137,21 @@ def start(
     if mark is not None:
         write_atomically(claim.session.path / MARK_NAME, json.dumps(mark._asdict()))
     return process
+
+
+def revoke(claim: Claim, voices_path: Path | None) -> str:
+    """Takes the right to push from whoever had it until now; returns what the claim says from now on."""
+    token = secrets.token_hex(8)
+    with fence.closed(claim.session.path / CLAIM_NAME):
+        claim.file.seek(0)
+        before = claim.file.read(1000).strip()
+        claim.file.truncate(0)
+        claim.file.write(token)
+        claim.file.flush()
+        os.fsync(claim.file.fileno())
+    if voices_path is not None:
+        fence.withdraw(voices_path, before, prefix=STAGING_PREFIX)
+    return token
 
 
 def find(session: Session) -> Mark | None:
@@ -204,15 +229,11 @@ def _bounds(n_threads: int) -> dict[str, str]:
     }
 
 
-def _begin(claim: Claim) -> str:
+def _begin(claim: Claim, voices_path: Path | None) -> str:
     """Takes a session over from whoever had it; returns what its claim says from now on."""
     for name in (keeper.PULSE_NAME, keeper.ORDER_NAME):
         (claim.session.path / name).unlink(missing_ok=True)
-    token = secrets.token_hex(8)
-    claim.file.truncate(0)
-    claim.file.write(token)
-    claim.file.flush()
-    return token
+    return revoke(claim, voices_path)
 
 
 def _order(session: Session, order: str) -> None:
