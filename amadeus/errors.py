@@ -18,6 +18,21 @@ Each message says what was given, what is needed and what to do next, in one sen
 command line prints it and exits with status 2.
 """
 
+import unicodedata
+from typing import Literal
+
+_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+RecordingFault = Literal[
+    "unreadable",
+    "empty",
+    "undecodable",
+    "truncated",
+    "corrupt_record",
+    "wrong_schema",
+]
+"""What can be wrong with a recording, or with a record of a data set."""
+
 
 class AmadeusError(Exception):
     """Base of all errors that a user can do something about."""
@@ -28,7 +43,17 @@ class ConfigError(AmadeusError, ValueError):
 
 
 class RecordingError(AmadeusError, ValueError):
-    """Audio cannot be read or learned from."""
+    """Audio cannot be read or learned from.
+
+    Its text is one line that any terminal, journal or proto takes, whatever bytes a name in it has.
+
+    Attributes:
+      fault: What is wrong with the bytes of one recording, which may then be skipped; None for all else.
+    """
+
+    def __init__(self, text: str, *, fault: RecordingFault | None = None) -> None:
+        super().__init__(legible(text))
+        self.fault = fault
 
 
 class ScoreError(AmadeusError, ValueError):
@@ -98,3 +123,21 @@ class ClusterError(AmadeusError):
         super().__init__(text)
         self.status, self.wait_s = status, wait_s
         self.is_passing, self.is_undone = is_passing, is_undone
+
+
+def legible(name: str) -> str:
+    r"""Writes the name of a file as any terminal, journal or proto takes it: what is no text is escaped.
+
+    Letters, marks and emoji of any script stay; bytes that are no UTF-8, line breaks, control characters and what
+    overrides the direction of a line become `\xff`, `\n`, `\u202e`.
+    """
+    return name if name.isprintable() else "".join(map(_escape, name))
+
+
+def _escape(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # a byte of a name that is no UTF-8
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    is_control = unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+    if is_control or character in _OVERRIDES:
+        return character.encode("unicode_escape").decode()
+    return character

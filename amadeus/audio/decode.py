@@ -254,7 +254,7 @@ def _choose_decoder(
         return decoder
     except soundfile.LibsndfileError as error:
         if container is None:
-            raise RecordingError(_not_audio(path, file)) from error
+            raise RecordingError(_not_audio(path, file), fault="undecodable") from error
         return FfmpegDecoder(path, container=container, offset_s=offset_s)
 
 
@@ -265,16 +265,19 @@ def _open_file(path: Path) -> Iterator[BinaryIO]:
         if not stat.S_ISREG(mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
             raise RecordingError(
-                f"{path} is {kind}: a sound file is needed here, such as one inside it."
+                f"{path} is {kind}: a sound file is needed here, such as one inside it.",
+                fault="unreadable",
             )
         if path.stat().st_size == 0:
             raise RecordingError(
-                f"{path} is empty (0 bytes): record or copy it again, or leave it out."
+                f"{path} is empty (0 bytes): record or copy it again, or leave it out.",
+                fault="empty",
             )
         file = path.open("rb", buffering=0)  # libsndfile shares the descriptor
     except OSError as error:
         raise RecordingError(
-            f"cannot open {path}: {error.strerror or error}; check the name and its read rights."
+            f"cannot open {path}: {error.strerror or error}; check the name and its read rights.",
+            fault="unreadable",
         ) from error
     with file:
         yield file
@@ -292,7 +295,8 @@ def _check_rate(path: Path, decoder: Decoder) -> None:
     if decoder.sample_rate < MIN_SAMPLE_RATE:
         raise RecordingError(
             f"{path} has {decoder.sample_rate} samples per second, which leaves no timbre to learn: "
-            f"give a recording of at least {MIN_SAMPLE_RATE} Hz."
+            f"give a recording of at least {MIN_SAMPLE_RATE} Hz.",
+            fault="undecodable",
         )
 
 
@@ -304,13 +308,15 @@ def _check_before_decoding(
 ) -> None:
     if container == "ogg" and containers.ends_inside_ogg_page(file):
         raise RecordingError(
-            f"{path} ends early: its {path.stat().st_size} bytes stop inside a page of Ogg; copy or export it again."
+            f"{path} ends early: its {path.stat().st_size} bytes stop inside a page of Ogg; copy or export it again.",
+            fault="truncated",
         )
     # libmpg123 would complain on stderr, and cannot say how long the rest would be.
     if container == "mp3" and promise and promise.held_share < 0.99:
         raise RecordingError(
             f"{path} ends early: it holds {promise.held_bytes} of the {promise.promised_bytes} bytes of sound it "
-            f"promises ({promise.held_share:.0%}); copy or export it again."
+            f"promises ({promise.held_share:.0%}); copy or export it again.",
+            fault="truncated",
         )
 
 
@@ -330,7 +336,8 @@ def _check_length(path: Path, n_samples: int, decoder: Decoder) -> None:
     _check_missing(path, n_samples / decoder.sample_rate, promised_s)
     if not n_samples:
         raise RecordingError(
-            f"{path} holds no samples (0 s of sound): record or export it again, or leave it out."
+            f"{path} holds no samples (0 s of sound): record or export it again, or leave it out.",
+            fault="empty",
         )
 
 
@@ -338,7 +345,8 @@ def _check_missing(path: Path, held_s: float, promised_s: float) -> None:
     if promised_s - held_s > MISSING_TOLERANCE_S:
         raise RecordingError(
             f"{path} ends early: it promises {promised_s:.2f} s of sound but holds {held_s:.2f} s; "
-            "copy or export it again, or cut it in an audio editor."
+            "copy or export it again, or cut it in an audio editor.",
+            fault="truncated",
         )
 
 
@@ -350,5 +358,6 @@ def _check_finite(path: Path, block: np.ndarray, offset: int, sample_rate: int) 
         at_s = (offset + int(np.argmax(bad))) / sample_rate
         raise RecordingError(
             f"{path} holds samples that are no numbers (NaN or infinite), the first at {at_s:.2f} s: "
-            "export it again without them."
+            "export it again without them.",
+            fault="undecodable",
         )

@@ -96,7 +96,7 @@ class FfmpegDecoder:
             yield samples.reshape(-1, self.n_channels)
         if self._process.wait() != 0:
             self._listener.join()
-            raise RecordingError(self._failure())
+            raise RecordingError(self._failure(), fault="undecodable")
 
     def close(self) -> None:
         """Ends the process, whether it has finished or not, and waits for it."""
@@ -122,7 +122,7 @@ class FfmpegDecoder:
         if len(header) < _AU_HEADER.size:
             self._process.wait()
             self._listener.join()
-            raise RecordingError(self._failure())
+            raise RecordingError(self._failure(), fault="undecodable")
         _, start, _, _, sample_rate, n_channels = _AU_HEADER.unpack(header)
         self._sound.read(start - _AU_HEADER.size)
         self._described.wait()

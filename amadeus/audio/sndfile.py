@@ -62,7 +62,8 @@ class SndfileDecoder:
             raise RecordingError(
                 f"{self._path} is cut off or damaged: it promises {(self.n_samples or 0) / self.sample_rate:.2f} s of "
                 f"sound but cannot be decoded beyond {n_read / self.sample_rate:.2f} s ({reason}); "
-                "copy or export it again."
+                "copy or export it again.",
+                fault="undecodable",
             ) from error
 
     def close(self) -> None:

@@ -25,6 +25,7 @@ LEARNER_MEANINGS: dict[str, str] = {
     "early_stop": "whether training stops once it no longer helps",
     "blessing_tolerance": "how much worse than the parent is accepted",
     "loudness_weighting": "measure of loudness",
+    "max_skipped_fraction": "share of takes that may be skipped as unusable",
 }
 
 PLAYER_MEANINGS: dict[str, str] = {
@@ -81,4 +82,5 @@ LEARNER_EFFECTS: dict[str, str] = {
     "early_stop": "off, it trains its whole time, which may cost expression on notes it has not heard",
     "blessing_tolerance": "none by itself: how much worse a voice may measure and still play",
     "loudness_weighting": "a follows the ear; none follows plain power, so that low notes answer dynamics more",
+    "max_skipped_fraction": "none by itself: what is skipped is not learned from",
 }

@@ -56,6 +56,8 @@ LEARNER_KNOBS: dict[str, Knob] = {
     "early_stop": Knob(True),
     "blessing_tolerance": Knob(0.05, 0.0, 10.0),
     "loudness_weighting": Knob(profiles_pb2.LOUDNESS_WEIGHTING_A),
+    # Half an hour of practice on less than was given is a surprise; whoever wants that says so.
+    "max_skipped_fraction": Knob(0.0, 0.0, 1.0),
 }
 
 PLAYER_KNOBS: dict[str, Knob] = {
