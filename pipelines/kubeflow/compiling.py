@@ -29,6 +29,7 @@ from components.pusher.executor import PUSH_DESTINATION_KEY
 from components.trainer.executor import CHECKPOINTS_PATH_KEY
 from pipelines import feedback, imitation, tuning
 from pipelines.kubeflow import names
+from pipelines.kubeflow.attempts import RETRIES_VARIABLE
 from pipelines.kubeflow.package import Package
 from pipelines.kubeflow.platform import platform_of
 from pipelines.kubeflow.resources import ContainerResources, Resources
@@ -284,9 +285,12 @@ def _container(task: _Task, image: str, given: ContainerResources) -> _Spec:
         "command": list(COMMAND),
         "args": [*task.arguments, "--executor-input", "{{$}}"],
     }
-    if given.env:
+    env = dict(given.env)
+    if given.retries:
+        env[RETRIES_VARIABLE] = str(given.retries)
+    if env:
         container["env"] = [
-            {"name": name, "value": value} for name, value in sorted(given.env.items())
+            {"name": name, "value": value} for name, value in sorted(env.items())
         ]
     if resources := _resources(given):
         container["resources"] = resources

@@ -15,7 +15,7 @@ Source: kubeflow/pipelines, backend/src/v2/component/launcher_v2.go and backend/
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,13 +57,35 @@ class Task(NamedTuple):
 
 @dataclass(frozen=True)
 class Invocation:
-    """What a container was called with."""
+    """What a container was called with.
+
+    Attributes:
+      parameters: Values of the task's inputs.
+      inputs: Artifacts, by key.
+      outputs: Artifacts to be made, by key.
+      parameter_paths: Files for output parameters.
+      output_path: File for what is told of outputs.
+      output_uris: Where everything goes that Kubeflow keeps of the task, by key: outputs, and its log.
+    """
 
     parameters: Mapping[str, Any]
     inputs: Mapping[str, GivenArtifact]
     outputs: Mapping[str, GivenArtifact]
     parameter_paths: Mapping[str, Path]
     output_path: Path
+    output_uris: Mapping[str, str] = field(default_factory=dict)
+
+    def folder(self, pipeline: str) -> str:
+        """Finds the folder of this task in the pipeline root; empty where nothing is told that lies in it.
+
+        Attempts at the task share it, and no other task has it. A task without artifacts, such as `prepare`, has one
+        where Kubeflow keeps logs.
+        """
+        for key, uri in self.output_uris.items():
+            match = _placed(pipeline, key, uri)
+            if match:
+                return uri.rstrip("/").removesuffix(f"/{key}")
+        return ""
 
     def task(self, pipeline: str) -> Task:
         """Reads who this is from where its outputs go.
@@ -75,8 +97,7 @@ class Invocation:
           PracticeError: They go elsewhere.
         """
         for key, output in self.outputs.items():
-            pattern = rf"(.+)/{re.escape(pipeline)}/([^/]+)/([^/]+)/(?:([^/]+)/)?{re.escape(key)}/?"
-            match = re.fullmatch(pattern, output.uri)
+            match = _placed(pipeline, key, output.uri)
             if match:
                 root, run_id, name, task_id = match.groups()
                 return Task(root, pipeline, run_id, name, task_id or "")
@@ -114,6 +135,11 @@ def read_invocation(
                 for key, parameter in outputs.get("parameters", {}).items()
             },
             Path(outputs["outputFile"]),
+            {
+                key: listed["artifacts"][0]["uri"]
+                for key, listed in outputs.get("artifacts", {}).items()
+                if listed.get("artifacts")
+            },
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PracticeError(
@@ -151,6 +177,14 @@ def write_parameters(invocation: Invocation, values: Mapping[str, Any]) -> None:
     for key, path in invocation.parameter_paths.items():
         value = values[key]
         _write(path, value if isinstance(value, str) else json.dumps(value))
+
+
+def _placed(pipeline: str, key: str, uri: str) -> re.Match[str] | None:
+    """Takes the URI of an output apart: root, run, task and, where there is one, id."""
+    pattern = (
+        rf"(.+)/{re.escape(pipeline)}/([^/]+)/([^/]+)/(?:([^/]+)/)?{re.escape(key)}/?"
+    )
+    return re.fullmatch(pattern, uri)
 
 
 def _artifacts(

@@ -2,7 +2,7 @@
 
 Its log holds what a journal holds on one machine (`telling`), so that who follows the run is told the same. Exit
 status: 0 well, 2 for something the user can mend, 130 when asked to stop, 1 for a bug; Kubeflow tries again after any
-but 0, and what was done before is found and not done twice.
+but 0, and what was done before is found and not done twice (`attempts`: neither is what cannot go well).
 
 From the environment, where the run's inputs leave it open: `AMADEUS_METADATA`, `AMADEUS_PERSONALITIES`. Secrets come
 only from there.
@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from amadeus import interruption
-from amadeus.errors import AmadeusError
+from amadeus.errors import AmadeusError, PracticeError
 from amadeus.journal import emit
 from amadeus.v1 import practice_pb2
 from pipelines.kubeflow import contract, names
+from pipelines.kubeflow.attempts import Attempts, is_final
 from pipelines.kubeflow.telling import LogJournal
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _log_to_stderr()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
     interruption.listen()
+    attempts = None
     with LogJournal().activated():
         try:
             invocation = contract.read_invocation(
@@ -58,10 +60,14 @@ def main(argv: Sequence[str] | None = None) -> int:
                 input_paths=dict(args.input_path),
                 output_paths=dict(args.output_path),
             )
+            before = Attempts(invocation.folder(args.pipeline))
+            if said := before.recall():
+                raise PracticeError(said)
+            attempts = before
             with tempfile.TemporaryDirectory(prefix="amadeus-") as scratch:
                 _run(args, invocation, Path(scratch))
         except (Exception, KeyboardInterrupt) as reason:
-            return _explain(reason)
+            return _explain(reason, attempts)
     return 0
 
 
@@ -156,29 +162,32 @@ def _given(invocation: contract.Invocation, key: str, variable: str) -> str:
     return invocation.parameters.get(key) or os.environ.get(variable, "")
 
 
-def _explain(error: BaseException) -> int:
+def _explain(error: BaseException, attempts: Attempts | None) -> int:
     """Says what stopped the container, for the log and for who follows, and with which exit status to end."""
-    text, status = _word(error)
+    text, status, is_the_end = _word(error)
     if status == EXIT_FAULT:
         _log.error("%s", "".join(traceback.format_exception(error)))
     else:
         _log.error("%s", text)
     emit(failed=practice_pb2.PracticeFailed(text=text, exit_status=status))
+    if is_the_end and attempts is not None:
+        attempts.remember(text)
     return status
 
 
-def _word(error: BaseException) -> tuple[str, int]:
+def _word(error: BaseException) -> tuple[str, int, bool]:
+    """Finds the sentence, the exit status, and whether another attempt would end as this one."""
     if isinstance(error, KeyboardInterrupt) or interruption.is_asked():
         text = "the container was asked to stop: the run goes on from where it stopped."
-        return text, EXIT_INTERRUPTED
+        return text, EXIT_INTERRUPTED, False
     from pipelines.blame import find_reason
 
     reason = find_reason(error, place="the disk of the container")
     if isinstance(reason, AmadeusError):
-        return str(reason), EXIT_BAD_INPUT
+        return str(reason), EXIT_BAD_INPUT, is_final(reason)
     last = traceback.format_exception_only(error)[-1].strip().splitlines()[0]
     text = f"the practice met a fault of Amadeus ({last}): please report it with the log of this container."
-    return text, EXIT_FAULT
+    return text, EXIT_FAULT, False
 
 
 def _log_to_stderr() -> None:

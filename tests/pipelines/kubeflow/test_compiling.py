@@ -173,7 +173,10 @@ def test_the_container_gets_what_was_asked_for(package):
         "resourceMemoryLimit": "4Gi",
         "accelerator": {"resourceType": "nvidia.com/gpu", "resourceCount": "1"},
     }
-    assert trainer["env"] == [{"name": "OMP_NUM_THREADS", "value": "4"}]
+    assert trainer["env"] == [
+        {"name": "AMADEUS_RETRIES", "value": "3"},
+        {"name": "OMP_NUM_THREADS", "value": "4"},
+    ]
     assert "resources" not in executors["exec-pusher"]["container"]
     tasks = package.pipeline["root"]["dag"]["tasks"]
     assert tasks["pusher"]["retryPolicy"]["maxRetryCount"] == 3
@@ -194,7 +197,8 @@ def test_each_container_understands_how_it_is_called(package):
         container = executor["container"]
         assert container["command"][-1] == entrypoint.__name__
         given = entrypoint.build_parser().parse_args(container["args"])
-        assert (given.deu, given.pipeline) == ("my_cello", "imitation-my-cello")
+        name = package.pipeline["pipelineInfo"]["name"]
+        assert (given.deu, given.pipeline) == ("my_cello", name)
 
 
 def test_options_for_beam_reach_those_who_use_it():
@@ -287,3 +291,16 @@ def test_pipelines_are_called_as_kubeflow_wants(deu):
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
     assert name[0] != "-" != name[-1]
     assert imitation.pipeline_name(deu)
+
+
+def test_no_two_deus_share_a_pipeline():
+    """Nor its cache, its checkpoints and its versions."""
+    alike = ["a_b", "a-b", "a_b-", "a-b-", "a_b_", "a-b_", "a--b", "a-_b"]
+    forged = [names.pipeline_name(deu).removeprefix("imitation-") for deu in alike]
+    every = {*alike, *forged}
+    assert len({names.pipeline_name(deu) for deu in every}) == len(every)
+
+
+def test_a_name_that_kubeflow_takes_is_kept():
+    for deu in ("cello", "c-1", "2-cellos", "x" * 40):
+        assert names.pipeline_name(deu) == f"imitation-{deu}"
