@@ -32,6 +32,11 @@ _ENDPOINT = (
     click.option(
         "--namespace", help="Namespace of the ama, where an installation has several."
     ),
+    click.option(
+        "--insecure",
+        is_flag=True,
+        help="Show the token to another machine without TLS, where others can read it.",
+    ),
 )
 _EXPERIMENT = click.option(
     "--experiment", help="What runs are listed under. Default: amadeus."
@@ -95,6 +100,7 @@ _ENDPOINT_FLAGS = {
     "token_path": "--token-file",
     "ca_path": "--ca",
     "namespace": "--namespace",
+    "insecure": "--insecure",
 }
 _RUN_FLAGS = {
     "package_path": "--package",
@@ -147,6 +153,7 @@ def read_endpoint(options: dict[str, Any]) -> Any:
         token_path=given["token_path"],
         ca_path=given["ca_path"],
         namespace=given["namespace"] or "",
+        insecure=given["insecure"],
     )
 
 

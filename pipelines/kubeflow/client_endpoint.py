@@ -4,6 +4,7 @@ Light, so that a wrong address is refused before anything is imported. Secrets c
 file, never from the command line, where every user of a machine can read them.
 """
 
+import ipaddress
 import os
 import re
 import urllib.parse
@@ -38,6 +39,7 @@ class Endpoint:
       ca_path: Authorities that may have signed its certificate, PEM; None: those that certifi knows.
       namespace: Of the user, where an installation has several; empty: the only one.
       ui_url: Where its pages are; empty: at `url`.
+      insecure: Whether a token may travel to another machine without TLS.
     """
 
     url: str
@@ -46,6 +48,7 @@ class Endpoint:
     ca_path: Path | None = None
     namespace: str = ""
     ui_url: str = ""
+    insecure: bool = False
 
     def read_token(self) -> str:
         """Reads the token as it is now; empty without one.
@@ -85,12 +88,14 @@ def find_endpoint(
     token_path: Path | None = None,
     ca_path: Path | None = None,
     namespace: str = "",
+    insecure: bool = False,
     environment: Mapping[str, str] = os.environ,
 ) -> Endpoint:
     """Makes an endpoint of what was given, and of the environment for what was not.
 
     Raises:
-      ConfigError: There is no address, it is none, a file cannot be read, or there are two tokens.
+      ConfigError: There is no address, it is none, a file cannot be read, there are two tokens, or one that others
+        could read on its way.
     """
     chosen = url or environment.get(ENDPOINT_VARIABLE, "")
     if not chosen:
@@ -118,9 +123,30 @@ def find_endpoint(
         ca_path=ca_path,
         namespace=namespace,
         ui_url=_clean(environment.get(UI_VARIABLE, "") or chosen),
+        insecure=insecure,
     )
-    endpoint.read_token()  # a wrong file is refused before anything is done
+    # A wrong file is refused before anything is done.
+    if endpoint.read_token() and not insecure:
+        _check_secret(endpoint.url)
     return endpoint
+
+
+def is_loopback(host: str) -> bool:
+    """Tells whether a host of a URL is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check_secret(url: str) -> None:
+    """Makes sure that a token shown at a URL is seen by nobody on the way."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ConfigError(
+            f"{url} is on another machine and without TLS, where everybody on the way could read your token: name it "
+            "with https://, reach it by `kubectl port-forward`, or say --insecure."
+        )
 
 
 def _clean(url: str) -> str:

@@ -371,6 +371,8 @@ def _ways(endpoint: Endpoint, run_id: str) -> str:
     where = f"{run_id} --endpoint {endpoint.url}"
     if endpoint.namespace:
         where += f" --namespace {endpoint.namespace}"
+    if endpoint.insecure:
+        where += " --insecure"
     return (
         f"  to come back: amadeus pipeline follow {where}\n"
         f"  to end it: amadeus pipeline cancel {where}"

@@ -22,10 +22,10 @@ from pipelines.kubeflow.client_endpoint import (
     TOKEN_FILE_VARIABLE,
     TOKEN_VARIABLE,
     Endpoint,
+    is_loopback,
 )
 
 TIMEOUT_S = (10.0, 60.0)  # to connect; between two bytes
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PIECE_BYTES = 2**16
 _QUOTED = 300  # characters of a server's own words
 _PASSING = {408, 429, 500, 502, 503, 504}
@@ -209,7 +209,7 @@ def _pieces(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
 def _find_proxy(url: str) -> str | None:
     """Finds the proxy that the environment names for an address, as other programs do; None: straight there."""
     parts = urllib.parse.urlsplit(url)
-    if parts.hostname in _LOOPBACK or urllib.request.proxy_bypass(parts.netloc):
+    if is_loopback(parts.hostname or "") or urllib.request.proxy_bypass(parts.netloc):
         return None
     return urllib.request.getproxies().get(parts.scheme)
 

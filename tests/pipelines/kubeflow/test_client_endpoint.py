@@ -61,19 +61,19 @@ def test_what_is_not_given_is_taken_from_the_environment(tmp_path):
     ca.write_text("x")
     token.write_text("abc\n")
     environment = {
-        "AMADEUS_KFP_ENDPOINT": "http://a",
+        "AMADEUS_KFP_ENDPOINT": "https://a",
         "AMADEUS_KFP_TOKEN_FILE": str(token),
         "AMADEUS_KFP_CA": str(ca),
         "KF_PIPELINES_UI_ENDPOINT": "https://pages/pipeline/",
     }
     endpoint = find_endpoint(environment=environment)
-    assert (endpoint.url, endpoint.ca_path) == ("http://a", ca)
+    assert (endpoint.url, endpoint.ca_path) == ("https://a", ca)
     assert endpoint.read_token() == "abc"
     assert endpoint.run_link("1") == "https://pages/pipeline/#/runs/details/1"
     given = find_endpoint(
-        "http://b", environment={**environment, "KF_PIPELINES_UI_ENDPOINT": ""}
+        "https://b", environment={**environment, "KF_PIPELINES_UI_ENDPOINT": ""}
     )
-    assert given.run_link("1") == "http://b/#/runs/details/1"
+    assert given.run_link("1") == "https://b/#/runs/details/1"
 
 
 @pytest.mark.parametrize(
@@ -101,6 +101,30 @@ def test_two_tokens_are_refused():
         find_endpoint(
             "http://a", token_path=Path("x"), environment={"AMADEUS_KFP_TOKEN": "y"}
         )
+
+
+@pytest.mark.parametrize(
+    "url", ["http://kubeflow.example.com", "http://10.0.0.7:8888", "http://[fd00::7]"]
+)
+def test_a_token_that_others_could_read_on_its_way_is_kept_back(url, tmp_path):
+    (tmp_path / "token").write_text("hunter2")
+    by_file = {"token_path": tmp_path / "token", "environment": {}}
+    by_variable = {"environment": {"AMADEUS_KFP_TOKEN": "hunter2"}}
+    for given in (by_file, by_variable):
+        with pytest.raises(ConfigError, match="without TLS") as caught:
+            find_endpoint(url, **given)
+        assert "hunter2" not in str(caught.value)
+        assert find_endpoint(url, insecure=True, **given).read_token() == "hunter2"
+    assert find_endpoint(url, environment={}).read_token() == ""
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://localhost:8888", "http://127.0.0.9", "http://[::1]:1", "https://10.0.0.7"],
+)
+def test_a_token_travels_within_this_machine_and_under_tls(url):
+    token = {"AMADEUS_KFP_TOKEN": "hunter2"}
+    assert find_endpoint(url, environment=token).read_token() == "hunter2"
 
 
 def test_a_token_is_never_printed():
