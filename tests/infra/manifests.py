@@ -16,8 +16,13 @@ WORKLOADS = ("Deployment", "StatefulSet")
 @functools.cache
 def render(overlay):
     """All objects of an overlay."""
+    return kustomize(INFRA / "overlays" / overlay)
+
+
+def kustomize(folder):
+    """All objects that kubectl makes of a folder."""
     done = subprocess.run(
-        [npm.kubectl(), "kustomize", INFRA / "overlays" / overlay],
+        [npm.kubectl(), "kustomize", folder],
         capture_output=True,
         text=True,
         check=True,

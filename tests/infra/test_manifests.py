@@ -1,9 +1,11 @@
 """Manifests are what Kubernetes takes, and say what the code means: ports, names, probes, settings, times."""
 
 import re
+import shutil
 
 import kubernetes_validate
 import pytest
+import yaml
 
 from amadeus import __version__
 from amadeus.lineage import addresses
@@ -110,10 +112,17 @@ def test_the_address_of_the_metadata_is_one(overlay, monkeypatch, tmp_path):
 @over_all
 def test_tf_serving_is_started_with_its_own_flags(overlay):
     container = manifests.container(overlay, "tf-serving")
-    # TF Serving alone has this one; ours shows metrics without it.
-    ours = [a for a in container["args"] if "monitoring_config_file" not in a]
-    assert len(container["args"]) - len(ours) == 1
+    # TF Serving alone has these (tensorflow/serving, model_servers/main.cc); ours does the same without them.
+    alone = {
+        *("--monitoring_config_file", "--grpc_channel_arguments"),
+        *("--num_load_threads", "--num_unload_threads"),
+    }
+    ours = [a for a in container["args"] if a.partition("=")[0] not in alone]
+    assert len(container["args"]) - len(ours) == len(alone)
     options = serving_parser().parse_args(ours)
+    # What cannot be loaded holds up all that is new: for moments only.
+    waits_s = options.max_num_load_retries * options.load_retry_interval_micros / 1e6
+    assert 0 < waits_s <= 5
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports == {"grpc": options.port, "rest": options.rest_api_port}
     assert options.enable_grpc_healthcheck_service
@@ -182,6 +191,66 @@ def test_services_and_rules_lead_to_ports_that_are_open(overlay):
         for rule in policy["spec"].get("ingress", ()):
             for port in rule["ports"]:
                 assert port["port"] in opened[app["app.kubernetes.io/name"]].values()
+
+
+@over_all
+def test_studios_are_told_the_address_of_every_tf_serving(overlay):
+    """A name that leads to all pods that are ready, and connections that end, so that new ones are asked for."""
+    environment = manifests.variables(overlay, manifests.container(overlay, "studio"))
+    host, _, port = environment["AMADEUS_STUDIO_MODEL_SERVER"].partition(":")
+    service = find(overlay, "Service", host)["spec"]
+    assert service["clusterIP"] == "None"
+    assert not service.get("publishNotReadyAddresses")
+    assert {"port": int(port), "targetPort": "grpc"}.items() <= service["ports"][
+        0
+    ].items()
+    rules = find(overlay, "NetworkPolicy", "studio")["spec"]["egress"]
+    (rule,) = [
+        rule
+        for rule in rules
+        for peer in rule["to"]
+        if peer.get("podSelector", {}).get("matchLabels") == service["selector"]
+    ]
+    assert rule["ports"] == [{"port": int(port)}]
+    arguments = manifests.container(overlay, "tf-serving")["args"]
+    (told,) = [a for a in arguments if a.startswith("--grpc_channel_arguments=")]
+    channel = dict(re.findall(r"grpc\.(\w+)=(\d+)", told))
+    age_s = int(channel["max_connection_age_ms"]) / 1000
+    scaler = find(overlay, "HorizontalPodAutoscaler", "tf-serving")["spec"]
+    calm_s = scaler["behavior"]["scaleDown"]["stabilizationWindowSeconds"]
+    assert 60 <= age_s < calm_s, "a replica is found before it may go again"
+    assert int(channel["max_connection_age_grace_ms"]) >= 5000  # a call ends well
+
+
+@over_all
+def test_pods_go_to_machines_that_their_images_are_for(overlay):
+    for name in (*STUDIOS, "tf-serving"):
+        spec = pod(find(overlay, "Deployment", name))
+        assert spec["nodeSelector"] == {"kubernetes.io/arch": "amd64"}
+
+
+@over_all
+def test_every_image_can_be_pinned_to_its_bytes(overlay, tmp_path):
+    """As the runbook says: `digest:` in the overlay takes the place of the tag."""
+    names = {
+        container["image"].rpartition(":")[0]
+        for workload in workloads(overlay)
+        for container in manifests.containers(workload)
+    }
+    digest = "sha256:" + "1" * 64
+    shutil.copytree(manifests.INFRA, tmp_path / "infra")
+    (tmp_path / "kustomization.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "resources": [f"infra/overlays/{overlay}"],
+                "images": [{"name": n, "digest": digest} for n in sorted(names)],
+            }
+        )
+    )
+    for found in manifests.kustomize(tmp_path):
+        if found["kind"] in manifests.WORKLOADS:
+            for container in manifests.containers(found):
+                assert container["image"].endswith(f"@{digest}")
 
 
 @over_all
@@ -329,8 +398,6 @@ def test_gke_asks_the_health_service_and_drains_as_long_as_studios_do():
 
 @over_all
 def test_prometheus_asks_every_service_that_has_metrics(overlay):
-    import yaml
-
     data = next(
         c["data"] for c in of_kind(overlay, "ConfigMap") if "alerts.yml" in c["data"]
     )
