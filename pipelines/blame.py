@@ -22,12 +22,15 @@ _SPACE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _RIGHTS_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def find_reason(error: BaseException, *, place: str) -> errors.AmadeusError | None:
+def find_reason(
+    error: BaseException, *, place: str, again: str = "start the practice again"
+) -> errors.AmadeusError | None:
     """Finds what a user can do something about.
 
     Args:
       error: What was raised.
       place: Folder that was written to, for a message about space or rights.
+      again: What to do when it is mended.
 
     Returns:
       The error with its one sentence; None for a bug.
@@ -37,7 +40,7 @@ def find_reason(error: BaseException, *, place: str) -> errors.AmadeusError | No
         if isinstance(link, errors.AmadeusError):
             return type(link)(_STEP.sub("", str(link)))
     for link in chain:
-        found = _quoted(str(link)) or _system(link, place)
+        found = _quoted(str(link)) or _system(link, place, again)
         if found:
             return found
     return None
@@ -63,15 +66,15 @@ def _quoted(text: str) -> errors.AmadeusError | None:
     return kind(_STEP.sub("", match.group(2)))
 
 
-def _system(error: BaseException, place: str) -> errors.HomeError | None:
+def _system(error: BaseException, place: str, again: str) -> errors.HomeError | None:
     number = error.errno if isinstance(error, OSError) else None
     text = str(error)
     if number in _SPACE_ERRNOS or _SPACE.search(text):
         return errors.HomeError(
-            f"{place} cannot be written, for there is no space left: free some, then start the practice again."
+            f"{place} cannot be written, for there is no space left: free some, then {again}."
         )
     if number in _RIGHTS_ERRNOS or _RIGHTS.search(text):
         return errors.HomeError(
-            f"{place} cannot be written, for rights are missing: give them, then start the practice again."
+            f"{place} cannot be written, for rights are missing: give them, then {again}."
         )
     return None

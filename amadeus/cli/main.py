@@ -37,6 +37,11 @@ COMMANDS = {
         "listen_command",
         "Say what could be learned from recordings.",
     ),
+    "dataset": LazyCommand(
+        "amadeus.cli.dataset",
+        "dataset",
+        "Look at, sort and make data sets of single notes, such as NSynth.",
+    ),
     "presets": LazyCommand(
         "amadeus.cli.presets", "presets", "Explain the presets a voice is made from."
     ),

@@ -1,8 +1,8 @@
 """Which notes of a data set an ama means: `family=flute,source=acoustic,pitch=60-72`.
 
-Conditions stand side by side with commas, and all must hold; one condition takes several values with `+`, of which one
-must hold (`family=flute+reed`). Pitches and velocities are numbers or ranges with both ends in them; pitches may be named
-(`pitch=C4-C5`). Instruments may be named with `*` and `?`.
+Conditions stand side by side with commas, and all must hold; one condition takes several values with `+`, of which
+one must hold (`family=flute+reed`). Pitches and velocities are numbers or ranges with both ends in them; pitches may be
+named (`pitch=C4-C5`). Instruments may be named with `*` and `?`.
 """
 
 import fnmatch

@@ -1,7 +1,8 @@
 """Pitches in the names of files: `A4`, `Csharp3`, `C#4_forte`, `violin_A4_1_forte_arco-normal`, `cello-Fs2-v2`, `069`.
 
-A note is a letter from A to G, what raises or lowers it (`#`, `s`, `is`, `sharp`; `b`, `es`, `flat`) and an octave, in which
-C4 is the middle C and MIDI note 60. `s` is a sharp, as the npm packages of samples for Tone.js write it: `Es4` is F4.
+A note is a letter from A to G, what raises or lowers it (`#`, `s`, `is`, `sharp`; `b`, `es`, `flat`) and an octave, in
+which C4 is the middle C and MIDI note 60. `s` is a sharp, as the npm packages of samples for Tone.js write it: `Es4` is
+F4.
 """
 
 import re
@@ -58,7 +59,8 @@ def parse_note(word: str) -> int | None:
 def read_name(name: str) -> Named | None:
     """Reads the pitch out of the name of a file; None where it tells none, or several.
 
-    A name as NSynth gives it counts as that. Else words that are notes count, else those that are numbers of MIDI notes.
+    A name as NSynth gives it counts as that. Else words that are notes count, else those that are numbers of MIDI
+    notes.
     """
     stem = _MEZZO.sub(r"mezzo\1", PurePath(name).stem)
     try:

@@ -45,18 +45,26 @@ class Passed(NamedTuple):
     label: Label
 
 
-def walk(path: Path | str, choice: Choice) -> Iterator[Found | Passed | Unusable]:
+def walk(
+    path: Path | str,
+    choice: Choice,
+    part: tfrecord.Range = tfrecord.WHOLE,
+    *,
+    called: str = "",
+) -> Iterator[Found | Passed | Unusable]:
     """Reads a file of notes.
 
     Args:
       path: TFRecord, plain or gzipped.
       choice: Which notes are wanted.
+      part: Of the file, where not all of it is read.
+      called: Its name for people, where its path is not it.
 
     Raises:
       RecordingError: The file cannot be read.
     """
-    name = Path(path).name
-    for record in tfrecord.read(path):
+    name = called or Path(path).name
+    for record in tfrecord.read(path, part):
         if isinstance(record, tfrecord.Damage):
             yield _damaged(name, record)
             continue

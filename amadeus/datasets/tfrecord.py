@@ -67,14 +67,53 @@ class Damage(NamedTuple):
     ends: bool
 
 
-def read(path: Path | str) -> Iterator[Record | Damage]:
-    """Reads a file from its beginning to its end; damage comes in its place.
+class Range(NamedTuple):
+    """Bytes of a file that hold whole records: from `start` up to `end`, or to the end of the file."""
+
+    start: int = 0
+    end: int | None = None
+
+
+WHOLE = Range()
+
+
+def read(path: Path | str, part: Range = WHOLE) -> Iterator[Record | Damage]:
+    """Reads a file, or a range of it; damage comes in its place.
 
     Raises:
       RecordingError: The file cannot be opened or read.
     """
     with opened(path) as file:
-        yield from read_stream(file)
+        if part.start:
+            file.seek(part.start)
+        yield from read_stream(file, part)
+
+
+def divide(path: Path | str, *, target_bytes: int) -> list[Range]:
+    """Divides a file among readers, by the lengths of its records alone; a gzipped one cannot be divided.
+
+    Args:
+      path: The file.
+      target_bytes: Of a range, as near as records allow from above. The last one goes to the end of the file, and so
+        does the one in which a length is damaged.
+
+    Raises:
+      RecordingError: The file cannot be opened or read.
+    """
+    ranges, start, offset = [], 0, 0
+    with opened(path) as file:
+        if isinstance(file, gzip.GzipFile):
+            return [WHOLE]
+        while len(head := file.read(_HEAD.size)) == _HEAD.size:
+            n_bytes, length_crc = _HEAD.unpack(head)
+            if masked_crc(head[: _LENGTH.size]) != length_crc:
+                break
+            offset += n_bytes + FRAME_BYTES
+            if offset - start >= target_bytes:
+                ranges.append(Range(start, offset))
+                start = offset
+            file.seek(offset)
+    return [*ranges, Range(start)] if start < offset or not ranges else ranges
 
 
 @contextlib.contextmanager
@@ -114,10 +153,10 @@ def is_gzipped(path: Path | str) -> bool:
         ) from error
 
 
-def read_stream(file: BinaryIO) -> Iterator[Record | Damage]:
-    """Reads records from where a file stands to its end."""
-    offset = 0
-    while True:
+def read_stream(file: BinaryIO, part: Range = WHOLE) -> Iterator[Record | Damage]:
+    """Reads records from where a file stands, which is where a range of it starts, to the end of that."""
+    offset = part.start
+    while part.end is None or offset < part.end:
         try:
             found = _read_one(file, offset)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:

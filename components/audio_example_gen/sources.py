@@ -1,9 +1,9 @@
 """Data sets of single notes as recordings: `nsynth:PATH#family=flute,source=acoustic`.
 
-Every note that is chosen is a take of its own: known by the SHA-256 of its record, in one split by a stable hash of that,
-so that notes that are added move no other. What goes into records is as with recordings: the mean taken off, at the rate
-of the learner, without silence. Pitch and loudness that a data set brings along are left where they are: DdspTransform
-measures them, so that a voice learns from what it will be played by.
+Every note that is chosen is a take of its own: known by the SHA-256 of its record, in one split by a stable hash of
+that, so that notes that are added move no other. What goes into records is as with recordings: the mean taken off, at
+the rate of the learner, without silence. Pitch and loudness that a data set brings along are left where they are:
+DdspTransform measures them, so that a voice learns from what it will be played by.
 
 Notes are many and short, so that up to `NOTES_A_FILE` share a file of records. Memory holds one note, and of every note
 that is chosen some hundred bytes.

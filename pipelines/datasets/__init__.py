@@ -1,0 +1,1 @@
+"""Data sets, worked through with Beam."""
