@@ -7,7 +7,6 @@ import click
 
 from amadeus.cli.rooms import load
 from amadeus.errors import ConfigError
-from amadeus.home import Home
 
 _NOTHING_CHOSEN = (
     "--beam-arg is for --sort: leave it out, or name a folder with --sort."
@@ -84,9 +83,9 @@ def nsynth(
 ) -> int | None:
     """Show what FILES of NSynth hold: TFRecords, folders, globs, gs:// or s3:// URLs, plain or gzipped.
 
-    Google's own files and those of TensorFlow Datasets are read alike. Every checksum is verified; what is damaged or of
-    another kind is counted. With --sort records are written as they are, byte for byte, and FOLDER appears when all of
-    it is there.
+    Google's own files and those of TensorFlow Datasets are read alike. Every checksum is verified; what is damaged or
+    of another kind is counted. With --sort records are written as they are, byte for byte, and FOLDER appears when all
+    of it is there.
     """
     from amadeus.datasets.choice import make_choice
     from amadeus.datasets.files import find_files

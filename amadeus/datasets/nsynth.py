@@ -21,8 +21,8 @@ https://magenta.tensorflow.org/datasets/nsynth gives them:
     instrument_source_str  bytes
 
 *TensorFlow Datasets* (`nsynth/full`, `nsynth/gansynth_subset`, `nsynth/gansynth_subset.f0_and_loudness`, versions
-2.3.x), as tensorflow_datasets/datasets/nsynth/nsynth_dataset_builder.py gives them; TFDS writes nested features with `/`
-between the names, class labels as their numbers and truth values as int64:
+2.3.x), as tensorflow_datasets/datasets/nsynth/nsynth_dataset_builder.py gives them; TFDS writes nested features with
+`/` between the names, class labels as their numbers and truth values as int64:
 
     id                     bytes             the `note_str`
     audio                  float [64000]     at 16 kHz

@@ -18,11 +18,12 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from amadeus.audio import passages, skips
+from amadeus.audio import passages, recordings, skips
 from amadeus.datasets import choice, files, nsynth, tfrecord
 from amadeus.datasets import notes as reading
 from amadeus.errors import RecordingError
 from components import records
+from components.audio_example_gen import takes
 from components.split_names import SPLITS, Split
 
 NOTES_A_FILE = 256  # 40 MB at 16 kHz
@@ -48,6 +49,22 @@ class Note(NamedTuple):
     offset: int
     n_bytes: int
     duration_s: float
+
+
+class Sound(NamedTuple):
+    """A note that was read.
+
+    Attributes:
+      name: The `note_str`.
+      digest: SHA-256 of its record, in hexadecimal.
+      sample_rate: In Hz.
+      audio: Float32 in [-1, 1]. Shape [n_samples].
+    """
+
+    name: str
+    digest: str
+    sample_rate: int
+    audio: np.ndarray
 
 
 class Gathered(NamedTuple):
@@ -103,6 +120,51 @@ def gather(uri: str) -> Gathered:
     return Gathered(
         gathering.notes, skips.gather(gathering.unusable), gathering.facts(place)
     )
+
+
+def parts(uri: str) -> list[takes.Take]:
+    """Divides a data set into its files, each a source of its own with the same conditions.
+
+    Args:
+      uri: As for `gather`.
+
+    Returns:
+      One for each file: its address, its name, and a digest of its content and the conditions.
+
+    Raises:
+      ConfigError: The address cannot be one.
+      RecordingError: A file cannot be read.
+    """
+    place = choice.parse_place(uri)
+    found = []
+    for file in files.find_files([place.path]):
+        one = choice.Place(file.place, place.choice)
+        said = f"{recordings.content_digest(file.place)} {place.choice}"
+        digest = hashlib.sha256(said.encode()).hexdigest()
+        found.append(takes.Take(one.uri, file.name, digest))
+    return found
+
+
+def read_notes(uri: str) -> Iterator[Sound | skips.Unusable]:
+    """Reads the chosen notes of a data set, one at a time, and what of it cannot be used.
+
+    Raises:
+      ConfigError: The address cannot be one.
+      RecordingError: A file cannot be read.
+    """
+    place = choice.parse_place(uri)
+    for file in files.find_files([place.path]):
+        for found in reading.walk(file.place, place.choice):
+            if isinstance(found, reading.Unusable):
+                yield _unusable(file.name, found)
+            elif isinstance(found, reading.Found):
+                audio = reading.read_sound(found)
+                if isinstance(audio, reading.Unusable):
+                    yield _unusable(file.name, audio)
+                    continue
+                digest = hashlib.sha256(found.record.data).hexdigest()
+                label = found.label
+                yield Sound(label.name, digest, label.sample_rate, audio)
 
 
 def jobs(notes: list[Note]) -> list[Job]:
@@ -208,8 +270,12 @@ class _Gathering:
         self._rates[label.sample_rate] += 1
 
     def _skip(self, path: str, one: reading.Unusable) -> None:
-        name = f"{path.rpartition('/')[2]} at byte {one.offset:,}"
-        self.unusable.append(skips.Unusable(name, one.fault, one.text))
+        self.unusable.append(_unusable(path.rpartition("/")[2], one))
+
+
+def _unusable(file_name: str, one: reading.Unusable) -> skips.Unusable:
+    name = f"{file_name} at byte {one.offset:,}"
+    return skips.Unusable(name, one.fault, one.text)
 
 
 def _write_run(

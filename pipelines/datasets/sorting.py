@@ -1,9 +1,10 @@
 """Sorts NSynth by instrument family: shards of bounded size, the bytes of records untouched.
 
-Only places of records go through Beam, some bytes for each; sound goes from file to file, a record at a time. First the
-files are read through in parts, their checksums verified, and the places of notes gathered by family; then each shard
-copies its records from where they lie, in the order of files, and verifies them again. What cannot be read at a place (a
-gzipped file, an object in a bucket) is unpacked first, as far as it is wanted, into a scratch file beside the shards.
+Only places of records go through Beam, some bytes for each; sound goes from file to file, a record at a time. First
+the files are read through in parts, their checksums verified, and the places of notes gathered by family; then each
+shard copies its records from where they lie, in the order of files, and verifies them again. What cannot be read at a
+place (a gzipped file, an object in a bucket) is unpacked first, as far as it is wanted, into a scratch file beside the
+shards.
 
 All is written into `OUT.part`, which becomes `OUT` when it is whole, so that what is there under that name always is.
 """

@@ -1,0 +1,82 @@
+"""Data sets that lie in buckets, brought to this machine: of each object only the notes that are wanted.
+
+They are kept where recordings from buckets are, in a file for each object and its conditions, and are not brought again
+while the object is what it was.
+"""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from amadeus.datasets import files, notes, tfrecord
+from amadeus.datasets.choice import Choice, Place, parse_place
+from amadeus.errors import RecordingError
+from amadeus.home import explain_os_errors
+from amadeus.stores.addresses import is_url, split
+from amadeus.stores.opening import open_store
+
+
+def bring(
+    word: str, cache: Path, *, say: Callable[[str], None] = lambda _: None
+) -> str:
+    """Makes sure that a data set is on this machine.
+
+    Args:
+      word: `nsynth:PATH#CONDITIONS`.
+      cache: Folder that what lies in buckets is kept in; it is made.
+      say: Is told in a line what is brought.
+
+    Returns:
+      The data set on this machine; the word itself, its path made absolute, where it was here already.
+
+    Raises:
+      ConfigError: The word cannot be one.
+      RecordingError: There are no such files, or what was brought holds no note that is wanted.
+      StoreError: The bucket cannot be read.
+    """
+    place = parse_place(word)
+    if not is_url(place.path):
+        files.find_files([place.path])  # a wrong name is told now
+        return place._replace(path=os.path.abspath(Path(place.path).expanduser())).uri
+    found = files.find_files([place.path])
+    with explain_os_errors(cache):
+        folder = cache / f"nsynth-{_digest(str(place))}"
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [_bring(file, place.choice, folder, say) for file in found]
+        for path in folder.iterdir():  # of objects that are gone, or another by now
+            if path not in paths and not path.name.startswith("."):
+                path.unlink()
+    if not any(path.stat().st_size for path in paths):
+        raise RecordingError(
+            f"no note of {place.path} is one of {place.choice or 'NSynth'}: `amadeus dataset nsynth {place.path}` shows "
+            "what is there."
+        )
+    return Place(str(folder), place.choice).uri
+
+
+def _bring(
+    file: files.RecordFile, choice: Choice, folder: Path, say: Callable[[str], None]
+) -> Path:
+    url, key = split(file.place)
+    entry = open_store(url).stat(key)
+    version = entry.version if entry is not None else ""
+    target = folder / f"{_digest(f'{file.place} {version}')}{files.MARK}"
+    if target.exists():
+        return target
+    say(f"bringing {file.n_bytes / 1e6:.1f} MB from {file.place}")
+    scratch = folder / f".{target.name}.{secrets.token_hex(4)}"
+    try:
+        with files.at_hand(file, folder) as path, scratch.open("wb") as kept:
+            for one in notes.walk(path, choice, called=file.name):
+                if isinstance(one, notes.Found):
+                    kept.write(tfrecord.frame(one.record.data))
+        scratch.replace(target)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return target
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
