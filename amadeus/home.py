@@ -5,6 +5,7 @@
       deus/<deu>/deu.json       name and time of creation
       deus/<deu>/lock           held while a practice of this deu runs
       deus/<deu>/current        number of the generation that plays; absent: the highest
+      deus/<deu>/asked/<generation>    touched while a studio plays it by a TF Serving elsewhere
       deus/<deu>/pruned/<generation>.json    who a generation was whose files are gone
       deus/<deu>/voices/<generation>/    a personality: SavedModel + assets.extra/personality.json
       deus/<deu>/practices/<practice>/   request.json, journal.jsonl, log.txt, tensorboard/

@@ -62,8 +62,8 @@ _PORT = PortOrOff()
 )
 @click.option(
     "--model-server",
-    metavar="HOST:PORT",
-    help="Play with the TF Serving there instead of the embedded model server.",
+    metavar="HOST:PORT[,...]",
+    help="Play with the TF Serving there, or with several in turn, instead of the embedded model server.",
 )
 @click.option(
     "--model-server-host",

@@ -5,7 +5,8 @@
 
 TF Serving reads the file with `--model_config_file` and, with `--model_config_file_poll_wait_seconds`, again and again.
 A deu is a model, a generation a version. Of each the one that plays is listed, and the two newest beside it: while a
-new voice takes over, the old one's notes ring out. The file appears by one rename, so nobody reads half of it.
+new voice takes over, the old one's notes ring out; and whatever a studio asks for (`wishes.py`). The file appears by
+one rename, so nobody reads half of it.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from amadeus.errors import AmadeusError
 from amadeus.home import Deu, Home, explain_os_errors, open_home, write_atomically
+from serving.model_server.wishes import asked_for
 
 N_NEWEST = 2
 PLATFORM = "tensorflow"
@@ -103,7 +105,7 @@ def _pause(text: str) -> float:
 
 def _versions(deu: Deu) -> list[int]:
     newest = deu.generations()[-N_NEWEST:]
-    return sorted({deu.current_generation(), *newest} - {0})
+    return sorted({deu.current_generation(), *newest, *asked_for(deu)} - {0})
 
 
 def _write(home: Home, path: Path) -> None:

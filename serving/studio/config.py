@@ -33,7 +33,8 @@ class StudioConfig:
     Attributes:
       host: Address to listen on.
       port: Port of the studio; 0 chooses one.
-      model_server: `host:port` of a TF Serving to play with; None: the embedded model server.
+      model_server: `host:port` of a TF Serving to play with, or of several with commas between them; a name with
+        several addresses stands for all of them. None: the embedded model server.
       model_server_host: Address the embedded model server listens on.
       model_server_port: Its gRPC port; 0 chooses one, None: it does not listen.
       model_server_rest_port: Its HTTP port; 0 chooses one, None: it does not listen.
@@ -235,11 +236,13 @@ def _check_tls_files(config: StudioConfig) -> None:
 
 
 def _check_address(address: str) -> None:
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) <= 65535:
-        raise ConfigError(
-            f"--model-server {address!r} is no address: write host:port, such as localhost:8500."
-        )
+    for part in address.split(","):
+        host, _, port = part.strip().rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) <= 65535:
+            raise ConfigError(
+                f"--model-server {address!r} is no address: write host:port, such as localhost:8500, or several with "
+                "commas between them."
+            )
 
 
 def _check_store(url: str) -> None:

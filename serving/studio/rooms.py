@@ -20,6 +20,7 @@ from serving.model_server.grpc_service import GrpcServer
 from serving.model_server.metrics import ServingMetrics
 from serving.model_server.options import ServingOptions
 from serving.model_server.rest import RestServer
+from serving.model_server.wishes import Wishes
 from serving.studio.checking import Checker
 from serving.studio.config import StudioConfig, join_address
 from serving.studio.lineages import LineagesServicer
@@ -31,9 +32,10 @@ from serving.studio.practices import (
     Practices,
     PracticeSessionsServicer,
 )
+from serving.studio.remote import RemoteCaller
 from serving.studio.servicer import StudioServicer
 from serving.studio.shared_voices import SharedVoices
-from serving.studio.voices import EmbeddedCaller, HomeVoices, RemoteCaller, Voices
+from serving.studio.voices import EmbeddedCaller, HomeVoices, Voices
 
 # A voice that cannot be loaded must not keep the others from playing.
 LOADING_S = 60.0
@@ -140,7 +142,7 @@ class Rooms:
             self._models = EmbeddedModels(config, home, metrics)
             caller: Any = EmbeddedCaller(self._models.server)
         else:
-            caller = RemoteCaller(config.model_server)
+            caller = RemoteCaller(config.model_server, Wishes(home))
         taken = personality_limits(config)
         checker = Checker(timeout_s=taken.check_timeout_s)
         self._voices: Voices = HomeVoices(home, caller)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import grpc
 import numpy as np
@@ -25,11 +25,6 @@ from serving.model_server.status import NotFoundError
 from serving.studio.status import StatusError
 
 NOT_HELD = "PERSONALITY_NOT_HELD"
-LOADING_S, LOADING_PAUSE_S = (
-    20.0,
-    0.5,
-)  # for a new voice: a listing, its reading, a look at the folder
-PREDICT_TIMEOUT_S = 5.0
 _TIMBRE = ("harmonic_gain_db", "noise_gain_db", "brightness")
 
 Call = Callable[[str, Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
@@ -216,76 +211,6 @@ class EmbeddedCaller:
 
 class NotServedError(StatusError):
     """A model server does not serve a voice, perhaps not yet: it looks for new ones now and then."""
-
-
-class RemoteCaller:
-    """Asks a TF Serving by its address."""
-
-    def __init__(self, address: str) -> None:
-        from tensorflow_serving.apis import prediction_service_pb2_grpc
-
-        self._address = address
-        self._channel = grpc.insecure_channel(
-            address,
-            options=[
-                ("grpc.max_receive_message_length", -1),
-                ("grpc.max_send_message_length", -1),
-            ],
-        )
-        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
-
-    def open(self, deu: str, generation: int) -> tuple[Call, Callable[[], None]]:
-        """See `Caller`."""
-        from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
-
-        from serving.model_server.tensors import fill, to_array
-
-        ask = get_model_metadata_pb2.GetModelMetadataRequest(
-            metadata_field=["signature_def"]
-        )
-        ask.model_spec.name = deu
-        ask.model_spec.version.value = generation
-        try:
-            self._stub.GetModelMetadata(ask, timeout=PREDICT_TIMEOUT_S)
-        except grpc.RpcError as error:
-            raise self._explain(error, deu, generation) from error
-
-        def call(
-            signature: str, inputs: Mapping[str, np.ndarray]
-        ) -> Mapping[str, np.ndarray]:
-            request = predict_pb2.PredictRequest()
-            request.model_spec.name = deu
-            request.model_spec.version.value = generation
-            request.model_spec.signature_name = signature
-            for name, array in inputs.items():
-                fill(request.inputs[name], array)
-            try:
-                answer = self._stub.Predict(request, timeout=PREDICT_TIMEOUT_S)
-            except grpc.RpcError as error:
-                raise self._explain(error, deu, generation) from error
-            return {name: to_array(tensor) for name, tensor in answer.outputs.items()}
-
-        return call, lambda: None
-
-    def identity(self, deu: str, generation: int) -> object:
-        """See `Caller`."""
-        return deu, generation
-
-    def close(self) -> None:
-        """Closes the connection."""
-        self._channel.close()
-
-    def _explain(self, error: Any, deu: str, generation: int) -> StatusError:
-        if error.code() == grpc.StatusCode.NOT_FOUND:
-            return NotServedError(
-                grpc.StatusCode.FAILED_PRECONDITION,
-                f"the model server at {self._address} does not serve {deu}, version {generation} ({error.details()}): "
-                "let its model config name the deu's voices folder and this version.",
-            )
-        return StatusError(
-            error.code(),
-            f"the model server at {self._address} answered: {error.details()}",
-        )
 
 
 @lru_cache(maxsize=64)

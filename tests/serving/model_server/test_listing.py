@@ -1,11 +1,15 @@
+import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
+from serving.model_server import wishes as wishes_module
 from serving.model_server.config import read_file
 from serving.model_server.listing import list_models, main, write_listing
+from serving.model_server.wishes import KEPT_S, Wishes
 from tests.cli.terminal import environment, wait_for
 
 
@@ -80,3 +84,47 @@ def test_a_listing_follows_the_home_and_stops_when_told(home, tmp_path):
     finally:
         process.kill()
         process.wait()
+
+
+def test_what_a_studio_asks_for_is_listed_while_it_does(home, tmp_path):
+    deu = _deu(home, "cello", *range(1, 13))
+    wishes = Wishes(home)
+    for generation in (2, 99):
+        wishes.ask("cello", generation)
+    assert _listed(list_models(home)) == {"cello": [2, 11, 12]}
+    stale_s = time.time() - KEPT_S - 60
+    os.utime(deu.path / "asked" / "2", (stale_s, stale_s))
+    assert _listed(list_models(home)) == {"cello": [11, 12]}
+
+
+def test_a_studio_cannot_ask_for_more_than_a_server_holds(home):
+    deu = _deu(home, "cello", *range(1, 13))
+    for generation in range(1, 11):
+        Wishes(home).ask("cello", generation)
+        touched_s = time.time() - 100 + generation
+        os.utime(deu.path / "asked" / str(generation), (touched_s, touched_s))
+    assert _listed(list_models(home)) == {"cello": list(range(3, 13))}
+
+
+def test_what_is_played_for_long_stays_listed(home, monkeypatch):
+    monkeypatch.setattr(wishes_module, "TOUCH_S", 0.05)
+    deu = _deu(home, "cello", 1, 2, 3)
+    wishes = Wishes(home)
+    path = deu.path / "asked" / "1"
+    for _ in range(2):
+        wishes.ask("cello", 1)
+        wishes.hold("cello", 1)
+    wishes.let_go("cello", 1)  # one still plays
+    os.utime(path, (0, 0))
+    wait_for(lambda: path.exists() and path.stat().st_mtime > 0)
+    wishes.let_go("cello", 1)
+    time.sleep(0.2)  # for a touch that was on its way
+    os.utime(path, (0, 0))
+    time.sleep(0.2)
+    assert path.stat().st_mtime == 0
+    wishes.close()
+
+
+def test_a_wish_that_cannot_be_left_is_no_matter(home, caplog):
+    Wishes(home).ask("viola", 1)
+    assert "generation 1 of viola could not be asked for" in caplog.text

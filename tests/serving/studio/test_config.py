@@ -4,6 +4,7 @@ import pytest
 
 from amadeus.errors import ConfigError
 from serving.studio.config import StudioConfig, is_loopback, join_address, read_token
+from serving.studio.replicas import targets
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 PEM = {"tls_cert_path": Path("cert.pem"), "tls_key_path": Path("key.pem")}
@@ -121,7 +122,19 @@ def test_two_servers_cannot_have_one_port():
     StudioConfig(port=8500, model_server="localhost:9000")
 
 
-@pytest.mark.parametrize("address", ["localhost", ":8500", "host:", "host:0", "host:x"])
+def test_several_model_servers_are_listed_with_commas():
+    address = "one:8500, 10.0.0.2:8500,[::1]:8500"
+    assert StudioConfig(model_server=address).model_server == address
+    assert targets(address) == [
+        "dns:///one:8500", "dns:///10.0.0.2:8500", "dns:///[::1]:8500"
+    ]  # fmt: skip
+    assert targets("dns://10.0.0.53/tf:8500") == ["dns://10.0.0.53/tf:8500"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["localhost", ":8500", "host:", "host:0", "host:x", "one:1,", "one:1,two"],
+)
 def test_an_address_has_host_and_port(address):
     with pytest.raises(ConfigError, match="write host:port"):
         StudioConfig(model_server=address)

@@ -7,7 +7,8 @@ import pytest
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 from serving.studio import perform
-from serving.studio.voices import NotServedError, RemoteCaller
+from serving.studio.remote import RemoteCaller
+from serving.studio.voices import NotServedError
 from tests.serving.studio.stage import (
     Heard,
     RunningStage,

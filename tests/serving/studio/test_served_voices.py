@@ -17,8 +17,9 @@ from benchmarks.measures import studios
 from serving.model_server.config import home_models
 from serving.model_server.core import ModelServer
 from serving.model_server.grpc_service import GrpcServer
+from serving.studio.remote import RemoteCaller
 from serving.studio.status import StatusError
-from serving.studio.voices import EmbeddedCaller, HomeVoices, RemoteCaller
+from serving.studio.voices import EmbeddedCaller, HomeVoices
 from tests.serving.studio.stage import Heard, RunningStage, advance, configure, midi
 
 TINY = ("preset=tiny", "reverb_duration_s=0.1")
