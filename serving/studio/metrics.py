@@ -8,6 +8,7 @@ counters; what can be asked for at any time, such as the states of sessions, is 
     amadeus_late_blocks_total               of those, blocks that came later than their time
     amadeus_block_seconds                   time to make a block
     amadeus_practice_sessions{state}        practice sessions kept, by state
+    amadeus_successors_failed{deu, error}   tries in vain to load a generation that is to take over; none if all is well
     amadeus_calls_open{method}              calls open now
     amadeus_calls_total{method, code}       calls ended, by status code
     amadeus_call_seconds{method}            how long calls lasted; of streams, from first to last message
@@ -84,10 +85,25 @@ class Metrics:
             registry=self.registry,
         )
         ProcessCollector(registry=self.registry)
+        self._remarks: list[Callable[[], list[str]]] = []
 
     def watch_sessions(self, count: Callable[[], Mapping[str, int]]) -> None:
         """Asks `count` for the number of practice sessions by state whenever somebody scrapes."""
         self.registry.register(_Sessions(count))
+
+    def watch_successors(
+        self, count: Callable[[], Mapping[tuple[str, str], int]]
+    ) -> None:
+        """Asks `count` for tries in vain by deu and kind of error whenever somebody scrapes."""
+        self.registry.register(_Successors(count))
+
+    def add_remarks(self, remarks: Callable[[], list[str]]) -> None:
+        """Has `remarks` asked for sentences by whoever looks after the studio's health."""
+        self._remarks.append(remarks)
+
+    def remarks(self) -> list[str]:
+        """Says what is not well though the studio plays, a sentence each."""
+        return [text for remarks in self._remarks for text in remarks()]
 
     def text(self) -> bytes:
         """Writes all of it in Prometheus' text format."""
@@ -95,7 +111,10 @@ class Metrics:
 
 
 class MetricsEndpoint:
-    """Serves `/metrics` over HTTP, and `/health`: 200 while the studio plays, 503 while it starts and stops."""
+    """Serves `/metrics` over HTTP, and `/health`: 200 while the studio plays, 503 while it starts and stops.
+
+    What is not well nonetheless is said on further lines of `/health`.
+    """
 
     def __init__(
         self, metrics: Metrics, is_healthy: Callable[[], bool] = lambda: True
@@ -142,7 +161,8 @@ class MetricsEndpoint:
     async def _answer_health(self, _request: web.Request) -> web.Response:
         # In the words of gRPC's health service.
         if self._is_healthy():
-            return web.Response(text="SERVING\n")
+            lines = ["SERVING", *self._metrics.remarks()]
+            return web.Response(text="\n".join(lines) + "\n")
         return web.Response(text="NOT_SERVING\n", status=503)
 
 
@@ -167,3 +187,18 @@ class _Sessions(Collector):
             "Practice sessions kept, by state.",
             labels=["state"],
         )
+
+
+class _Successors(Collector):
+    def __init__(self, count: Callable[[], Mapping[tuple[str, str], int]]) -> None:
+        self._count = count
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "amadeus_successors_failed",
+            "Tries in vain to load the generation that is to take over.",
+            labels=["deu", "error"],
+        )
+        for labels, count in sorted(self._count().items()):
+            family.add_metric(labels, count)
+        yield family

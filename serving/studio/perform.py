@@ -24,6 +24,7 @@ from amadeus.v1 import perform_pb2, personality_pb2
 from serving.studio.conductor import Conductor, Seat
 from serving.studio.metrics import Metrics
 from serving.studio.status import StatusError
+from serving.studio.successors import Failures
 from serving.studio.sung import SungMessages
 from serving.studio.voices import NotServedError, ServedSinger, Voices
 
@@ -63,6 +64,10 @@ class Performances:
         """
         self._voices, self._limits = voices, limits or PerformLimits()
         self._metrics = metrics
+        self._failures = Failures()
+        if metrics is not None:
+            metrics.watch_successors(self._failures.counts)
+            metrics.add_remarks(self._failures.remarks)
         self._post = _Post()
         self._conductor = Conductor(
             newer=self._find_successor,
@@ -271,12 +276,20 @@ class Performances:
             yield
 
     def _find_successor(self, seat: Seat) -> Singer | None:
-        playing = seat.performance.singer.personality
-        current = self._voices.current(seat.follows)
+        deu, playing = seat.follows, seat.performance.singer.personality
+        current = self._voices.current(deu)
+        self._failures.settle(deu, current)
         if current in (0, playing.generation):
             return None
-        reference = _reference(seat.follows, current)
-        return self._voices.acquire(reference)
+        if not self._failures.is_due(deu, current):
+            return None
+        try:
+            singer = self._voices.acquire(_reference(deu, current))
+        except Exception as error:  # the old one plays on
+            self._failures.note(deu, current, error)
+            return None
+        self._failures.forget(deu)
+        return singer
 
 
 class _Post:
