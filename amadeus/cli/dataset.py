@@ -1,12 +1,17 @@
 """`amadeus dataset`: data sets of single notes, looked at, sorted and made."""
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from amadeus.cli.rooms import load
 from amadeus.errors import ConfigError
+
+if TYPE_CHECKING:
+    from amadeus.datasets.singles import Single, Wrong
 
 _NOTHING_CHOSEN = (
     "--beam-arg is for --sort: leave it out, or name a folder with --sort."
@@ -89,6 +94,7 @@ def nsynth(
     """
     from amadeus.datasets.choice import make_choice
     from amadeus.datasets.files import find_files
+    from amadeus.datasets.folders import check_target
 
     choice = make_choice(
         family=family,
@@ -105,7 +111,7 @@ def nsynth(
         order = sorting.Order(
             choice=choice, target=folder, shard_bytes=shard_mb * 2**20
         )
-        sorting.check_target(order.target)
+        check_target(order.target)
         command = load("pipelines.datasets.command")
         result = command.sort(find_files(words), order, beam_arg)
         _tell_sorted(result, order.target, as_json)
@@ -118,13 +124,130 @@ def nsynth(
     return None
 
 
-def _tell_sorted(result, target: Path, as_json: bool) -> None:  # noqa: ANN001
-    if as_json:
-        print((target / "index.json").read_text())
+@dataset.command()
+@click.argument("folder")
+@click.option(
+    "-o",
+    "output",
+    metavar="FOLDER",
+    help="The data set to write. Without it names are held against what is heard, and nothing is written.",
+)
+@click.option(
+    "--family", help="As NSynth has it, such as flute. Default: read from names."
+)
+@click.option(
+    "--source",
+    default="acoustic",
+    help="acoustic, electronic or synthetic. Default: acoustic.",
+)
+@click.option(
+    "--number",
+    type=click.IntRange(0, 999),
+    default=0,
+    help="Of the instrument: 2 makes it flute_acoustic_002. Default: 0.",
+)
+@click.option(
+    "--velocity",
+    type=click.IntRange(0, 127),
+    default=75,
+    help="Of notes whose names say nothing of loudness. Default: 75.",
+)
+@click.option("--rate", type=int, help="Sample rate in Hz. Default: each its own.")
+@click.option(
+    "--seconds", type=float, help="Length of every note. Default: each its own."
+)
+@click.option(
+    "--wrong",
+    type=click.Choice(["skip", "keep", "rename"]),
+    default="skip",
+    help="What becomes of notes that are not what they are called: left out, taken so, or called what is heard.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def notes(
+    folder: str,
+    output: str | None,
+    family: str | None,
+    source: str,
+    number: int,
+    velocity: int,
+    rate: int | None,
+    seconds: float | None,
+    wrong: "Wrong",
+    as_json: bool,
+) -> None:
+    """Make a data set with the schema of NSynth from FOLDER, single notes that are named by their pitch.
+
+    A4.wav, Csharp3.mp3, C#4_forte.wav, cello-Fs2.flac or 069.wav: every name is held against the pitch that is heard.
+    """
+    from amadeus.audio.recordings import find_recordings
+    from amadeus.datasets import folders, singles
+
+    paths = find_recordings([folder])
+    target = Path(output).expanduser() if output and "://" not in output else output
+    if target is None:
+        examined = list(singles.examine(paths, wrong=wrong))
+        _tell_notes(examined, as_json)
         return
+    making = singles.check_making(
+        singles.Making(
+            family=family or _guess(paths),
+            source=source,
+            instrument=number,
+            velocity=velocity,
+            sample_rate=rate,
+            seconds=seconds,
+            wrong=wrong,
+        )
+    )
+    target = Path(target)
+    examined = []
+    with folders.appearing(target) as scratch:
+        told = _kept(singles.examine(paths, wrong=wrong), examined)
+        n_notes, n_shards = singles.write(told, target, making, scratch)
+    if as_json:
+        print((target / folders.INDEX_NAME).read_text())
+        return
+    _tell_notes(examined, as_json)
+    shards = "1 shard" if n_shards == 1 else f"{n_shards} shards"
+    print(
+        f"{target}: {n_notes} notes of {making.family}_{making.source} in {shards}, and {folders.INDEX_NAME}"
+    )
+
+
+def _guess(paths: Sequence[Path]) -> str:
+    from amadeus.datasets import nsynth, singles
+
+    family = singles.guess_family(paths)
+    if family is None:
+        raise ConfigError(
+            f"names tell no family of instruments, or several: say --family with one of {', '.join(nsynth.FAMILIES)}."
+        )
+    return family
+
+
+def _kept(found: "Iterator[Single]", examined: "list[Single]") -> "Iterator[Single]":
+    for one in found:
+        examined.append(one)
+        yield one
+
+
+def _tell_notes(examined: "list[Single]", as_json: bool) -> None:
+    from amadeus.datasets.table import render_singles, singles_json
+
+    print(
+        json.dumps(singles_json(examined), indent=1)
+        if as_json
+        else render_singles(examined)
+    )
+
+
+def _tell_sorted(result: Any, target: Path, as_json: bool) -> None:
+    from amadeus.datasets.folders import INDEX_NAME
     from amadeus.datasets.table import render
 
+    if as_json:
+        print((target / INDEX_NAME).read_text())
+        return
     print(render(result.census))
-    print(
-        f"\n{target}: {len(result.shards)} shards, {result.n_bytes / 1e6:,.1f} MB, and index.json"
-    )
+    shards = "1 shard" if len(result.shards) == 1 else f"{len(result.shards)} shards"
+    print(f"\n{target}: {shards}, {result.n_bytes / 1e6:,.1f} MB, and {INDEX_NAME}")

@@ -50,8 +50,8 @@ def bring(
                 path.unlink()
     if not any(path.stat().st_size for path in paths):
         raise RecordingError(
-            f"no note of {place.path} is one of {place.choice or 'NSynth'}: `amadeus dataset nsynth {place.path}` shows "
-            "what is there."
+            f"no note of {place.path} is one of {place.choice or 'NSynth'}: `amadeus dataset nsynth {place.path}` "
+            "shows what is there."
         )
     return Place(str(folder), place.choice).uri
 
@@ -70,6 +70,8 @@ def _bring(
     try:
         with files.at_hand(file, folder) as path, scratch.open("wb") as kept:
             for one in notes.walk(path, choice, called=file.name):
+                if isinstance(one, notes.Unusable):
+                    say(f"left out: {one.text}")
                 if isinstance(one, notes.Found):
                     kept.write(tfrecord.frame(one.record.data))
         scratch.replace(target)

@@ -1,8 +1,11 @@
 """A census in words, for a terminal."""
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 from amadeus.datasets.census import Census
+from amadeus.datasets.singles import Single, tell
 from amadeus.listen.words import note_name
 
 _HEADS = ("family", "source", "notes", "instruments", "pitches", "duration")
@@ -28,6 +31,39 @@ def render(census: Census) -> str:
     ]
     lines = _lay_out([_HEADS, *rows]) if rows else []
     return "\n".join([*lines, *([""] if rows else []), *_sum_up(census)])
+
+
+def render_singles(examined: Sequence[Single]) -> str:
+    """Writes what became of files that were to be notes: the odd ones in a line each, then how many."""
+    lines = [f"{one.path.name}: {_judge(one)}" for one in examined if one.text]
+    outcomes = Counter(one.outcome for one in examined)
+    taken = [one.pitch for one in examined if one.outcome == "taken"]
+    pitches = [pitch for pitch in taken if pitch is not None]
+    span = f", {_pitches(min(pitches), max(pitches))}" if pitches else ""
+    others = [
+        f"{n} {outcome}"
+        for outcome, n in sorted(outcomes.items())
+        if outcome != "taken"
+    ]
+    left = f"; left out: {', '.join(others)}" if others else ""
+    return "\n".join([*lines, f"{len(taken)} of {len(examined)} notes{span}{left}"])
+
+
+def singles_json(examined: Sequence[Single]) -> list[dict[str, Any]]:
+    """Writes what became of files that were to be notes, for programs."""
+    return [tell(one) for one in examined]
+
+
+def _judge(one: Single) -> str:
+    if one.verdict is None or one.pitch is None:
+        return one.text
+    called = one.pitch
+    if one.verdict.cents is not None and one.verdict.heard_midi is not None:
+        called = round(one.verdict.heard_midi - one.verdict.cents / 100)
+    end = {"wrong": "left out", "taken": "taken"}.get(one.outcome, one.outcome)
+    if one.outcome == "taken" and called != one.pitch:
+        end = f"taken as {note_name(one.pitch)}"
+    return f"called {note_name(called)}, but {one.text}; {end}"
 
 
 def _sum_up(census: Census) -> list[str]:

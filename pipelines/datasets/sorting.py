@@ -10,11 +10,9 @@ All is written into `OUT.part`, which becomes `OUT` when it is whole, so that wh
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +22,12 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from amadeus.datasets import files, notes, nsynth, tfrecord
+from amadeus.datasets import files, folders, notes, nsynth, tfrecord
 from amadeus.datasets.census import Census
 from amadeus.datasets.choice import Choice
-from amadeus.errors import ConfigError, RecordingError
-from amadeus.home import explain_os_errors
+from amadeus.errors import RecordingError
 from amadeus.stores.addresses import is_url
 
-INDEX_NAME = "index.json"
 FORMAT = "amadeus.nsynth.sorted/1"
 SHARD_BYTES = 256 * 2**20  # about a thousand notes
 PART_BYTES = 256 * 2**20  # of a file that is read by one worker at a time
@@ -59,7 +55,7 @@ class Order:
     @property
     def scratch(self) -> Path:
         """Folder of what is not whole yet."""
-        return self.target.with_name(f"{self.target.name}.part")
+        return folders.scratch_of(self.target)
 
 
 class Part(NamedTuple):
@@ -141,8 +137,7 @@ def run(
       RecordingError: A file cannot be read, or none of its notes is chosen.
       HomeError: The disk is full, or lacks rights.
     """
-    check_target(order.target)
-    with explain_os_errors(order.target), _scratch(order) as folder:
+    with folders.appearing(order.target) as folder:
         parts = _divide(found, order)
         with beam.Pipeline(options=PipelineOptions(list(beam_args))) as pipeline:
             add_steps(pipeline, parts, order)
@@ -150,29 +145,7 @@ def run(
         if not result.shards:
             raise RecordingError(_say_nothing(result.census, order.choice))
         _write_index(folder, result, order.choice)
-        _complete(folder, order.target)
     return result
-
-
-def check_target(target: Path) -> None:
-    """Makes sure that there is nothing yet.
-
-    Raises:
-      ConfigError: Something is there, it lies in a bucket, or its folder is not there.
-    """
-    if is_url(str(target)):
-        raise ConfigError(
-            f"{target} is in a bucket: sort into a folder of this machine, and copy that."
-        )
-    if not target.parent.is_dir():
-        raise ConfigError(
-            f"cannot write {target}: there is no folder {target.parent}; make it first."
-        )
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        held = "sorted notes" if (target / INDEX_NAME).is_file() else "something else"
-        raise ConfigError(
-            f"{target} is there already and holds {held}: name a folder that is not there, or remove it first."
-        )
 
 
 def add_steps(
@@ -412,7 +385,7 @@ def _write_index(folder: Path, result: Sorted, choice: Choice) -> None:
         },
         "shards": [shard._asdict() for shard in result.shards],
     }
-    folder.joinpath(INDEX_NAME).write_text(json.dumps(index, indent=1))
+    folder.joinpath(folders.INDEX_NAME).write_text(json.dumps(index, indent=1))
 
 
 def _say_nothing(census: Census, choice: Choice) -> str:
@@ -423,44 +396,3 @@ def _say_nothing(census: Census, choice: Choice) -> str:
         )
     first = f": {census.sentences[0]}" if census.sentences else "; name other files."
     return f"no note of NSynth can be read there, and nothing was written{first}"
-
-
-@contextlib.contextmanager
-def _scratch(order: Order) -> Iterator[Path]:
-    """Makes the folder of what is not whole yet, for one process at a time; what a killed one left is removed."""
-    folder = order.scratch
-    folder.mkdir(exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigError(
-                f"another process sorts into {order.target}: wait until it ends, or name another folder."
-            ) from None
-        _empty(folder)
-        try:
-            yield folder
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-    finally:
-        os.close(descriptor)
-
-
-def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _complete(folder: Path, target: Path) -> None:
-    """Gives what is whole its name."""
-    for path in list(folder.iterdir()):
-        if path.name.startswith("."):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    os.replace(folder, target)
-    descriptor = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
