@@ -125,29 +125,21 @@ def _beam(
     takes: list[Path], audio_s: float, scratch: Path, beam_args: list[str]
 ) -> Row:
     from amadeus.personality import profiles
-    from components.audio_example_gen import ingest
-    from components.audio_example_gen.takes import Take
+    from components.audio_example_gen.takes import gather
 
     profile = profiles.complete_learner_profile()
-    # A repeated file counts as a take of its own: only its name and digest differ.
-    assignments = [
-        ingest.Assignment(
-            Take(str(path), path.name, f"{number:032d}"),
-            frozenset({"eval" if number % 10 == 0 else "train"}),
-        )
-        for number, path in enumerate(takes)
-    ]
+    gathered = gather(_distinct(takes, scratch / "takes"))
     numbers = itertools.count()
 
     def run() -> None:
         root = scratch / str(next(numbers))
-        _decode(assignments, root / "audio", profile, beam_args)
+        _decode(gathered, root / "audio", profile, beam_args)
         _transform(root, profile, beam_args)
 
     return Row("decoding to records through Beam, swift_f0", audio_s, run)
 
 
-def _decode(assignments, root: Path, profile, beam_args: list[str]) -> None:
+def _decode(gathered, root: Path, profile, beam_args: list[str]) -> None:
     from components.audio_example_gen import ingest
 
     uris = {split: str(root / split) for split in ("train", "eval")}
@@ -155,12 +147,26 @@ def _decode(assignments, root: Path, profile, beam_args: list[str]) -> None:
         os.makedirs(uri)
     with _pipeline(beam_args) as pipeline:
         ingest.run(
-            assignments,
+            gathered,
             uris,
-            sample_rate=profile.sample_rate,
-            eval_fraction=profile.eval_fraction,
+            str(root / "takes.json"),
+            settings=ingest.settings_of(profile),
             pipeline=pipeline,
         )
+
+
+def _distinct(takes: list[Path], folder: Path) -> list[str]:
+    """Copies recordings, of which some are the same, so that each is a take of its own: its last sample differs."""
+    import soundfile
+
+    folder.mkdir()
+    found = []
+    for number, path in enumerate(takes):
+        audio, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
+        audio[-1] = number * 1e-6
+        found.append(str(folder / f"{number:05d}.wav"))
+        soundfile.write(found[-1], audio, sample_rate, subtype="FLOAT")
+    return found
 
 
 def _transform(root: Path, profile, beam_args: list[str]) -> None:

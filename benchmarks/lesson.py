@@ -237,32 +237,32 @@ def _prepare(options: argparse.Namespace, profile, scratch: Path) -> Path:
 
 def gather(recordings: list[str], profile, records_path: Path) -> None:
     """Makes the records of a practice, `train` and `eval` below `records_path`."""
+    import apache_beam as beam
+
     from amadeus.audio.recordings import find_recordings
     from components import records
     from components.audio_example_gen import ingest, takes
     from components.ddsp_transform.transform import AddFeatures, RecordFile
+    from pipelines import runner
 
     found = [str(path) for path in find_recordings(recordings)]
-    gathered = takes.gather(found).takes
-    splits = takes.assign_splits(
-        [take.digest for take in gathered], eval_fraction=profile.eval_fraction
-    )
     audio_uris = {s: str(records_path / "audio" / s) for s in ("train", "eval")}
     target_uris = {s: str(records_path / s) for s in ("train", "eval")}
     for uri in (*audio_uris.values(), *target_uris.values()):
         os.makedirs(uri)
+    with beam.Pipeline(argv=runner.beam_args([])) as pipeline:
+        ingest.run(
+            takes.gather(found),
+            audio_uris,
+            str(records_path / "takes.json"),
+            settings=ingest.settings_of(profile),
+            pipeline=pipeline,
+        )
     adder = AddFeatures(profile.SerializeToString())
     adder.setup()
-    for take in gathered:
-        ingest.write_take(
-            ingest.Assignment(take, frozenset(splits[take.digest])),
-            split_uris=audio_uris,
-            sample_rate=profile.sample_rate,
-            eval_fraction=profile.eval_fraction,
-        )
-        for split in splits[take.digest]:
-            source = os.path.join(audio_uris[split], records.file_name(take.digest))
-            target = os.path.join(target_uris[split], records.file_name(take.digest))
+    for split, audio_uri in audio_uris.items():
+        for source in records.list_files(audio_uri):
+            target = os.path.join(target_uris[split], os.path.basename(source))
             for _ in adder.process(RecordFile(source, target, split)):
                 pass
 

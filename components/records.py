@@ -141,6 +141,38 @@ def write_records(path: str) -> Iterator[Write]:
         _upload(Path(scratch), path)
 
 
+def write_whole(path: str, content: bytes) -> None:
+    """Writes a small file that is there whole or not at all, on a disk or in a bucket.
+
+    Raises:
+      StoreError: It cannot be written.
+    """
+    from amadeus.stores.opening import open_store
+
+    if is_url(path):
+        folder, name = split(path)
+    else:
+        folder, name = os.path.split(path)
+    open_store(folder).write(name, content)
+
+
+def write_bytes(path: str, content: bytes) -> None:
+    """Writes a file that appears under its name when it is complete, or not at all; in a folder or a bucket.
+
+    Raises:
+      StoreError: It shall lie in a bucket that cannot be written.
+    """
+    with tempfile.TemporaryDirectory(
+        prefix=".amadeus-", dir=None if is_url(path) else os.path.dirname(path)
+    ) as folder:
+        scratch = Path(folder, "content")
+        scratch.write_bytes(content)
+        if is_url(path):
+            _upload(scratch, path)
+        else:
+            os.replace(scratch, path)
+
+
 @contextlib.contextmanager
 def _written(scratch: str, path: str) -> Iterator[Write]:
     try:

@@ -12,6 +12,7 @@ from amadeus.lineage.addresses import Config
 from amadeus.personality import content
 from amadeus.v1 import practice_pb2, profiles_pb2
 from components import artifacts
+from components.audio_example_gen import listing
 from components.audio_example_gen.component import AudioExampleGen
 from components.ddsp_transform.component import DdspTransform
 from components.evaluator.component import Evaluator
@@ -60,7 +61,8 @@ def create_pipeline(config: ImitationConfig) -> pipeline.Pipeline:
     """
     parent = _import_parent(config)
     born_of = parent.outputs["result"] if parent else None
-    example_gen = AudioExampleGen(config.recordings, config.learner_profile)
+    listed = listing.shorten(config.recordings, config.pipeline_root / "recordings")
+    example_gen = AudioExampleGen(listed, config.learner_profile)
     transform = DdspTransform(example_gen.outputs["examples"], config.learner_profile)
     trainer = Trainer(
         transform.outputs["transformed_examples"],

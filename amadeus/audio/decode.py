@@ -98,7 +98,11 @@ def survey(path: Path | str) -> Survey:
 
 
 def stream(
-    path: Path | str, *, sample_rate: int, block_s: float = 10.0
+    path: Path | str,
+    *,
+    sample_rate: int,
+    block_s: float = 10.0,
+    measured: Survey | None = None,
 ) -> Iterator[np.ndarray]:
     """Decodes a file of any length into blocks of mono sound.
 
@@ -106,6 +110,7 @@ def stream(
       path: A sound file.
       sample_rate: Of the blocks, in Hz.
       block_s: Length of a block before resampling, in seconds.
+      measured: What `survey` found, where the same bytes were surveyed before; None surveys them now.
 
     Yields:
       Consecutive blocks, float32 in [-1, 1]; never empty. Shape [n_samples].
@@ -114,7 +119,7 @@ def stream(
       RecordingError: It cannot be read, is truncated, below 8 kHz, or holds NaN samples.
     """
     path = Path(path)
-    measured = survey(path)
+    measured = survey(path) if measured is None else measured
     with _open(path) as decoder:
         n_block = max(1, round(block_s * decoder.sample_rate))
         yield from _render(decoder.blocks(n_block), measured, sample_rate)

@@ -13,8 +13,13 @@ from components.audio_example_gen.driver import EXAMPLES_KEY, RECORDINGS_KEY
 from components.code_digest import CODE_DIGEST_KEY, running_code_digest
 from components.settings import LEARNER_PROFILE_KEY, narrow
 
-PROFILE_FIELDS = ("sample_rate", "eval_fraction")
-SOURCES = ("components.audio_example_gen", "components.records", "amadeus.audio")
+PROFILE_FIELDS = ("sample_rate", "eval_fraction", "max_skipped_fraction")
+SOURCES = (
+    "components.audio_example_gen",
+    "components.records",
+    "amadeus.audio",
+    "amadeus.datasets",
+)
 
 
 class AudioExampleGenSpec(types.ComponentSpec):
@@ -49,8 +54,8 @@ class AudioExampleGen(base_beam_component.BaseBeamComponent):
 
     Outputs:
       examples: Examples with the splits `train` and `eval`; a record is a passage with `take`,
-        `name`, `offset_samples`, `sample_rate` and `audio`. Its custom properties
-        `input_fingerprint` and `takes` say what it was made of.
+        `name`, `offset_samples`, `sample_rate` and `audio`. Its custom properties say what it
+        was made of and what was skipped; see `describing`.
     """
 
     SPEC_CLASS = AudioExampleGenSpec

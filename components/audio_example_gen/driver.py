@@ -7,7 +7,7 @@ from tfx.proto.orchestration import driver_output_pb2
 
 from amadeus.v1 import practice_pb2
 from components import settings
-from components.audio_example_gen import takes
+from components.audio_example_gen import listing, takes
 
 RECORDINGS_KEY = "recordings"
 FINGERPRINT_KEY = "input_fingerprint"
@@ -31,15 +31,17 @@ class Driver(component_driver.BaseDriver, base_driver.BaseDriver):
         """Adds the fingerprint to the parameters and to the output, before the cache is asked.
 
         Raises:
-          RecordingError: A recording cannot be read.
+          RecordingError: There is none, or a data set cannot be read.
         """
-        given = settings.message(
-            execution_info.exec_properties, RECORDINGS_KEY, practice_pb2.Recordings
+        given = listing.lengthen(
+            settings.message(
+                execution_info.exec_properties, RECORDINGS_KEY, practice_pb2.Recordings
+            )
         )
         gathered = takes.gather(given.uri, given.name)
         takes.warn_of_duplicates(gathered.duplicates)
         output = driver_output_pb2.DriverOutput()
-        mark = takes.fingerprint(gathered.takes)
+        mark = takes.fingerprint(gathered)
         output.exec_properties[FINGERPRINT_KEY].string_value = mark
         for examples in execution_info.output_dict[EXAMPLES_KEY]:
             examples.set_string_custom_property(FINGERPRINT_KEY, mark)

@@ -7,9 +7,10 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
 from amadeus.errors import RecordingError
+from amadeus.journal import emit
 from amadeus.v1 import practice_pb2
 from components import records, settings
-from components.audio_example_gen import ingest, takes
+from components.audio_example_gen import describing, ingest, listing, takes
 from components.audio_example_gen.driver import (
     EXAMPLES_KEY,
     FINGERPRINT_KEY,
@@ -18,14 +19,12 @@ from components.audio_example_gen.driver import (
 from components.split_names import SPLITS, Split
 from components.splits import make_splits
 
-TAKES_KEY = "takes"
-
 
 class Executor(base_beam_executor.BaseBeamExecutor):
     """Decodes recordings into records.
 
     TFX's own ExampleGen executor shuffles records and splits them one by one; a take must stay
-    whole and is too long to shuffle, so this one writes a file for every take.
+    whole and is too long to shuffle, so this one keeps takes together in files.
     """
 
     def Do(
@@ -40,54 +39,54 @@ class Executor(base_beam_executor.BaseBeamExecutor):
           input_dict: Nothing: recordings come from outside.
           output_dict: `examples`: one Examples artifact with the splits `train` and `eval`.
           exec_properties: `recordings`: Recordings proto. `learner_profile`: LearnerProfile
-            proto, of which `sample_rate` and `eval_fraction` are read.
+            proto, of which `sample_rate`, `eval_fraction` and `max_skipped_fraction` are read.
 
         Raises:
-          RecordingError: A recording cannot be read, or nothing sounds in a split.
+          RecordingError: More recordings cannot be used than may be skipped, or nothing sounds in a split.
         """
-        given = settings.message(
-            exec_properties, RECORDINGS_KEY, practice_pb2.Recordings
+        given = listing.lengthen(
+            settings.message(exec_properties, RECORDINGS_KEY, practice_pb2.Recordings)
         )
         profile = settings.learner_profile(exec_properties)
-        found = takes.gather(given.uri, given.name).takes
-        splits = takes.assign_splits(
-            [take.digest for take in found], eval_fraction=profile.eval_fraction
-        )
+        gathered = takes.gather(given.uri, given.name)
         examples = artifact_utils.get_single_instance(output_dict[EXAMPLES_KEY])
-        _describe(examples, found, splits)
         uris = make_splits(examples)
+        path = records.place(examples.uri, describing.FILE_NAME)
         with self._make_beam_pipeline() as pipeline:
             ingest.run(
-                [ingest.Assignment(t, frozenset(splits[t.digest])) for t in found],
+                gathered,
                 uris,
-                sample_rate=profile.sample_rate,
-                eval_fraction=profile.eval_fraction,
+                path,
+                settings=ingest.settings_of(profile),
                 pipeline=pipeline,
             )
+        found = describing.complete(path, gathered.sets)
         for split in SPLITS:
-            _check_sounding(split, uris[split], found, splits)
+            _check_sounding(split, uris[split], found)
+        _describe(examples, takes.fingerprint(gathered), found)
+        for text in found.warnings(sample_rate=profile.sample_rate):
+            emit(warning=practice_pb2.Warning(text=text))
 
 
 def _describe(
-    examples: types.Artifact,
-    found: list[takes.Take],
-    splits: dict[str, set[Split]],
+    examples: types.Artifact, mark: str, found: describing.Description
 ) -> None:
-    examples.set_string_custom_property(FINGERPRINT_KEY, takes.fingerprint(found))
-    examples.set_string_custom_property(TAKES_KEY, takes.describe(found, splits))
+    examples.set_string_custom_property(FINGERPRINT_KEY, mark)
+    for name, value in found.properties().items():
+        if isinstance(value, int):
+            examples.set_int_custom_property(name, value)
+        else:
+            examples.set_string_custom_property(name, value)
 
 
-def _check_sounding(
-    split: Split,
-    uri: str,
-    found: list[takes.Take],
-    splits: dict[str, set[Split]],
-) -> None:
+def _check_sounding(split: Split, uri: str, found: describing.Description) -> None:
     if records.list_files(uri):
         return
-    names = [take.name for take in found if split in splits[take.digest]]
+    names = found.silent[split] or [
+        take.name for take in found.skipped.first.get("silent", ())
+    ]
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if names[3:] else "")
     purpose = "to learn from" if split == "train" else "held out to check the voice"
     raise RecordingError(
-        f"nothing sounds in {shown}, {purpose}: record louder or leave out silent takes."
+        f"nothing sounds in {shown or 'the recordings'}, {purpose}: record louder or leave out silent takes."
     )

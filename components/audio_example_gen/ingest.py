@@ -3,27 +3,26 @@
 A take streams through: what is in memory is one block of it, however long it is.
 """
 
-import itertools
-import os
-from collections.abc import Iterator
+import contextlib
+import functools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 
 from amadeus.audio import decode, passages
+from amadeus.v1 import profiles_pb2
 from components import records
-from components.audio_example_gen import takes
+from components.audio_example_gen import describing, looking, sources, takes
+from components.audio_example_gen.splitting import Rule
 from components.split_names import SPLITS, Split
+
+MAX_FILES = 512  # of a split, as long as takes have files of their own
 
 _SHORTEST_PIECE_S = 0.25  # what a cut leaves must still hold a few frames
 _SHORTEST_HOLDOUT_S = 1.0
-
-
-class Assignment(NamedTuple):
-    """A take and the splits it goes to."""
-
-    take: takes.Take
-    splits: frozenset[Split]
+_WHOLE_DIGITS = 32  # as many as a file's name has
 
 
 class Cut(NamedTuple):
@@ -33,61 +32,203 @@ class Cut(NamedTuple):
     shortest_piece: int
 
 
+class Settings(NamedTuple):
+    """How takes become records.
+
+    Attributes:
+      sample_rate: Samples per second of the records.
+      eval_fraction: Share of takes, or of a lone take, to hold out, in (0, 0.5].
+      max_skipped_fraction: Share of takes that may be skipped, in [0, 1].
+    """
+
+    sample_rate: int
+    eval_fraction: float
+    max_skipped_fraction: float
+
+
+def settings_of(profile: profiles_pb2.LearnerProfile) -> Settings:
+    """Reads the settings out of a completed learner profile."""
+    return Settings(
+        profile.sample_rate, profile.eval_fraction, profile.max_skipped_fraction
+    )
+
+
 def run(
-    assignments: list[Assignment],
+    gathered: takes.Gathered,
     split_uris: dict[Split, str],
+    description_path: str,
     *,
-    sample_rate: int,
-    eval_fraction: float,
+    settings: Settings,
     pipeline: beam.Pipeline,
 ) -> None:
-    """Writes one record file for every take and split.
+    """Listens to all takes, and writes what sounds in them as files of records.
+
+    Nothing is written before all takes were looked at: what must stop stops early.
 
     Args:
-      assignments: Takes and their splits.
+      gathered: Takes and notes.
       split_uris: Folder of each split.
-      sample_rate: Samples per second of the records.
-      eval_fraction: Share of a lone take to hold out, in (0, 0.5].
+      description_path: File to describe them in; see `describing`.
+      settings: How.
       pipeline: Beam pipeline to add to.
     """
+    looks = (
+        pipeline
+        | "List the takes" >> beam.Create(list(enumerate(gathered.takes)))
+        | "Share the takes out" >> beam.Reshuffle()
+        | "Look at each take"
+        >> beam.Map(looking.look, eval_fraction=settings.eval_fraction)
+    )
+    sets = [
+        looking.count_notes(found, eval_fraction=settings.eval_fraction)
+        for found in gathered.sets
+    ]
+    total = beam.pvalue.AsSingleton(
+        (
+            looks | "Count each take" >> beam.Map(lambda look: look.total),
+            pipeline | "Count the notes" >> beam.Create(sets),
+        )
+        | "Count all" >> beam.Flatten()
+        | "Split, and judge what is skipped"
+        >> beam.CombineGlobally(
+            looking.Sum(
+                eval_fraction=settings.eval_fraction,
+                max_skipped_fraction=settings.max_skipped_fraction,
+            )
+        )
+    )
+    _write_notes(gathered, split_uris, total, settings, pipeline)
+    n_digits = shard_digits(len(gathered.takes))
+    _ = (
+        looks
+        | "Keep what can be used" >> beam.Filter(lambda look: look.survey is not None)
+        | "Name the file of each take"
+        >> beam.WithKeys(lambda look: look.take.digest[:n_digits])
+        | "Gather the takes of a file" >> beam.GroupByKey()
+        | "Decode and write what sounds"
+        >> beam.ParDo(
+            write_shard, total, split_uris=split_uris, sample_rate=settings.sample_rate
+        )
+        | "Gather what was written"
+        >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
+        | "Describe the takes"
+        >> beam.Map(describing.write, total, path=description_path)
+    )
+
+
+def shard_digits(n_takes: int) -> int:
+    """Says how many digits of their digests takes share that share a file of records.
+
+    A file a take is simple, and a hundred thousand files are slow to open; takes of one file follow each other by their
+    digests as the files do, so what reads all records reads them in the same order either way.
+    """
+    if n_takes <= MAX_FILES:
+        return _WHOLE_DIGITS
+    n_digits = 2
+    while 16**n_digits * MAX_FILES < n_takes:
+        n_digits += 1
+    return n_digits
+
+
+def write_shard(
+    shard: tuple[str, Iterable[looking.Look]],
+    total: looking.Total,
+    *,
+    split_uris: dict[Split, str],
+    sample_rate: int,
+) -> Iterator[describing.Row]:
+    """Writes the passages of some takes to their splits, a file for each split that has any.
+
+    Yields:
+      Each take, once.
+
+    Raises:
+      RecordingError: One cannot be read any more, or is not what it was.
+    """
+    key, looks = shard
+    with _Files(key, split_uris, sample_rate) as files:
+        rows = [
+            _write_take(look, total.rule, files)
+            for look in sorted(looks, key=lambda look: look.take.digest)
+        ]
+    yield from rows
+
+
+class _Files(contextlib.ExitStack):
+    """The record files of a shard, each opened when it is first written to: there are none of silence."""
+
+    def __init__(
+        self, key: str, split_uris: dict[Split, str], sample_rate: int
+    ) -> None:
+        super().__init__()
+        self.sample_rate = sample_rate
+        self._name, self._split_uris = records.file_name(key), split_uris
+        self._writers: dict[Split, records.Write] = {}
+
+    def write(self, split: Split, take: takes.Take, passage: passages.Passage) -> None:
+        if split not in self._writers:
+            path = records.place(self._split_uris[split], self._name)
+            self._writers[split] = self.enter_context(records.write_records(path))
+        self._writers[split](_example(take, passage, self.sample_rate))
+
+
+def _write_take(look: looking.Look, rule: Rule, files: _Files) -> describing.Row:
+    splits = rule.splits_of(look.take.digest)
+    n_passages = 0
+    with takes.held(look.take) as path:
+        sounding = functools.partial(_passages, path, look.survey, files.sample_rate)
+        cut = (
+            _find_cut(sounding(), files.sample_rate, rule.eval_fraction)
+            if len(splits) > 1
+            else None
+        )
+        for split in SPLITS:
+            if split not in splits:
+                continue
+            found = sounding() if cut is None else _keep(sounding(), split, cut)
+            for passage in found:
+                files.write(split, look.take, passage)
+                n_passages += 1
+    return describing.Row(
+        look.number,
+        look.take.name,
+        look.take.digest,
+        tuple(sorted(splits)),
+        look.duration_s,
+        is_silent=not n_passages,
+    )
+
+
+def _write_notes(
+    gathered: takes.Gathered,
+    split_uris: dict[Split, str],
+    total: beam.pvalue.AsSingleton,
+    settings: Settings,
+    pipeline: beam.Pipeline,
+) -> None:
+    if not gathered.sets:
+        return
     _ = (
         pipeline
-        | "List the takes" >> beam.Create(assignments)
-        | "Decode and write what sounds"
+        | "List the notes"
+        >> beam.Create(
+            [job for found in gathered.sets for job in sources.jobs(found.notes)]
+        )
+        | "Share the notes out" >> beam.Reshuffle()
+        | "Write what sounds in the notes"
         >> beam.Map(
-            write_take,
+            lambda job, total, **options: sources.write_job(job, total.rule, **options),
+            total,
             split_uris=split_uris,
-            sample_rate=sample_rate,
-            eval_fraction=eval_fraction,
+            sample_rate=settings.sample_rate,
         )
     )
 
 
-def write_take(
-    assignment: Assignment,
-    *,
-    split_uris: dict[Split, str],
-    sample_rate: int,
-    eval_fraction: float,
-) -> None:
-    """Writes the passages of one take to its splits.
-
-    Raises:
-      RecordingError: The take cannot be read.
-    """
-    take, splits = assignment
-    if len(splits) == 1:
-        (split,) = splits
-        _write(take, _passages(take, sample_rate), split_uris[split], sample_rate)
-        return
-    cut = _find_cut(take, sample_rate, eval_fraction)
-    for split in SPLITS:
-        kept = _keep(_passages(take, sample_rate), split, cut)
-        _write(take, kept, split_uris[split], sample_rate)
-
-
-def _find_cut(take: takes.Take, sample_rate: int, eval_fraction: float) -> Cut:
-    n_samples = sum(len(p.audio) for p in _passages(take, sample_rate))
+def _find_cut(
+    found: Iterator[passages.Passage], sample_rate: int, eval_fraction: float
+) -> Cut:
+    n_samples = sum(len(passage.audio) for passage in found)
     n_shortest = min(round(_SHORTEST_HOLDOUT_S * sample_rate), n_samples // 2)
     n_eval = max(round(n_samples * eval_fraction), n_shortest)
     return Cut(n_samples - n_eval, round(_SHORTEST_PIECE_S * sample_rate))
@@ -114,24 +255,11 @@ def _snap(n_head: int, n_samples: int, shortest_piece: int) -> int:
     return n_samples if n_samples - n_head < shortest_piece else n_head
 
 
-def _passages(take: takes.Take, sample_rate: int) -> Iterator[passages.Passage]:
-    blocks = decode.stream(take.uri, sample_rate=sample_rate)
+def _passages(
+    path: Path, survey: decode.Survey, sample_rate: int
+) -> Iterator[passages.Passage]:
+    blocks = decode.stream(path, sample_rate=sample_rate, measured=survey)
     return passages.split_passages(blocks, sample_rate=sample_rate)
-
-
-def _write(
-    take: takes.Take,
-    found: Iterator[passages.Passage],
-    split_uri: str,
-    sample_rate: int,
-) -> None:
-    first = next(found, None)
-    if first is None:
-        return  # a silent take is no record
-    path = os.path.join(split_uri, records.file_name(take.digest))
-    with records.write_records(path) as write:
-        for passage in itertools.chain([first], found):
-            write(_example(take, passage, sample_rate))
 
 
 def _example(take: takes.Take, passage: passages.Passage, sample_rate: int) -> Any:

@@ -1,24 +1,39 @@
-"""Which takes there are, who they are, and which split each belongs to.
+"""Which takes there are, and who they are.
 
-A take is known by the SHA-256 of its bytes. The same bytes are one take, whatever their file is
-called; its split follows from its digest alone, so that adding a take moves no other.
+A take is known by the SHA-256 of its bytes. The same bytes are one take, whatever their file is called. What nobody can
+read has no digest; it goes along, to be counted where takes are listened to (`looking.py`).
 """
 
+import contextlib
 import hashlib
-import json
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from amadeus.audio import decode, recordings
-from amadeus.errors import RecordingError
+from amadeus.audio import recordings
+from amadeus.errors import RecordingError, legible
 from amadeus.journal import emit
+from amadeus.stores.addresses import is_url
 from amadeus.v1 import practice_pb2
-from components.split_names import SPLITS, Split
+from components.audio_example_gen.nearby import nearby
+
+if TYPE_CHECKING:
+    from components.audio_example_gen import sources
+
+_SETTLED_NS = (
+    2_000_000_000  # within this time a second change may not show in a file's times
+)
 
 
 class Take(NamedTuple):
-    """A recording: where it lies, its file name, and the SHA-256 of its bytes."""
+    """A recording.
+
+    Attributes:
+      uri: Where it lies.
+      name: What it is called, as any terminal takes it.
+      digest: SHA-256 of its bytes; empty where they cannot be read.
+    """
 
     uri: str
     name: str
@@ -26,35 +41,50 @@ class Take(NamedTuple):
 
 
 class Gathered(NamedTuple):
-    """The takes of a practice, each once, and the names that meant one of them again."""
+    """The takes of a practice, each once.
+
+    Attributes:
+      takes: Recordings.
+      duplicates: Names that meant one of them again, as `(left out, used)`.
+      sets: Notes of data sets.
+    """
 
     takes: list[Take]
-    duplicates: list[tuple[str, str]]  # (name left out, name used)
+    duplicates: list[tuple[str, str]]
+    sets: list["sources.Gathered"]
 
 
 def gather(uris: Sequence[str], names: Sequence[str] = ()) -> Gathered:
     """Digests recordings and drops those that are there already.
 
     Args:
-      uris: Where they lie.
+      uris: Where they lie: paths, objects in buckets, data sets.
       names: What to call them, one for each; none means by their file names.
 
     Raises:
-      RecordingError: There is none, or one cannot be read.
+      RecordingError: There is none, or a data set cannot be read.
+      StoreError: A bucket cannot be read.
     """
     if not uris:
         raise RecordingError(
             "a practice was started without recordings: name sound files, folders or globs."
         )
+    from components.audio_example_gen import sources
+
     used: dict[str, Take] = {}
-    duplicates = []
+    gathered = Gathered([], [], [])
     for uri, name in zip(uris, names or map(_file_name, uris), strict=True):
-        take = Take(uri, name, recordings.content_digest(uri))
+        if sources.is_dataset(uri):
+            gathered.sets.append(sources.gather(uri))
+            continue
+        take = Take(uri, legible(name), _digest(uri))
         if take.digest in used:
-            duplicates.append((take.name, used[take.digest].name))
-        else:
+            gathered.duplicates.append((take.name, used[take.digest].name))
+            continue
+        gathered.takes.append(take)
+        if take.digest:
             used[take.digest] = take
-    return Gathered(list(used.values()), duplicates)
+    return gathered
 
 
 def warn_of_duplicates(duplicates: list[tuple[str, str]]) -> None:
@@ -67,71 +97,78 @@ def warn_of_duplicates(duplicates: list[tuple[str, str]]) -> None:
     emit(warning=practice_pb2.Warning(text=text))
 
 
-def fingerprint(takes: Sequence[Take]) -> str:
+def fingerprint(gathered: Gathered) -> str:
     """Digests the content and the names of all takes; neither times nor folders count."""
-    lines = "".join(sorted(f"{take.digest} {take.name}\n" for take in takes))
-    return hashlib.sha256(lines.encode()).hexdigest()
+    lines = [f"{take.digest} {take.name}\n" for take in gathered.takes]
+    lines += [
+        f"{found.facts['content']} {found.facts['dataset']}\n"
+        for found in gathered.sets
+    ]
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 
-def assign_splits(
-    digests: Sequence[str], *, eval_fraction: float
-) -> dict[str, set[Split]]:
-    """Gives every take to one split by a stable hash of its digest.
-
-    The exceptions that keep both splits filled: where no take falls to `eval`, the one with the
-    lowest hash does; where none falls to `train`, the one with the highest does; a single take
-    is in both, to be divided in time.
-
-    Args:
-      digests: Digests of the takes.
-      eval_fraction: Share of takes to hold out, in (0, 0.5].
-
-    Returns:
-      The splits of each digest.
-    """
-    if len(digests) == 1:
-        return {digests[0]: set(SPLITS)}
-    ranked = sorted(digests, key=_position)
-    n_eval = sum(_position(digest) < eval_fraction for digest in ranked)
-    n_eval = min(max(n_eval, 1), len(ranked) - 1)
-    return {
-        digest: {"eval" if rank < n_eval else "train"}
-        for rank, digest in enumerate(ranked)
-    }
-
-
-def describe(takes: Sequence[Take], splits: dict[str, set[Split]]) -> str:
-    """Writes takes as JSON for the lineage: name, digest, splits and length of each.
+@contextlib.contextmanager
+def held(take: Take) -> Iterator[Path]:
+    """Yields a path at which the bytes of a take lie from beginning to end: those its digest names.
 
     Raises:
-      RecordingError: One cannot be read.
+      RecordingError: They are others, or become others or go away meanwhile. Without a fault of the recording, for that
+        is an accident, and a practice that skipped it would be kept as if it had learned from this take.
     """
-    rows = [
-        {
-            "name": take.name,
-            "digest": take.digest,
-            "splits": sorted(splits[take.digest]),
-            "duration_s": round(_measure_s(take), 3),
-        }
-        for take in takes
-    ]
-    return json.dumps(rows)
+    with nearby(take.uri) as place:
+        path = recordings.to_path(place)
+        before = _stamp(take, path)
+        _check_bytes(take, path)
+        try:
+            yield path
+        except RecordingError:
+            _check_same(take, path, before)
+            raise
+        _check_same(take, path, before)
 
 
-def _measure_s(take: Take) -> float:
-    """Finds how long a take is; one that does not say so itself is decoded for it."""
-    told_s = decode.probe(take.uri).duration_s
-    if told_s is not None:
-        return told_s
-    survey = decode.survey(take.uri)
-    return survey.n_samples / survey.sample_rate
+def _check_same(take: Take, path: Path, before: recordings.Stamp) -> None:
+    if _stamp(take, path) != before:
+        raise _changed(take)
+    if time.time_ns() - before.changed_ns < _SETTLED_NS:
+        _check_bytes(take, path)
+
+
+def _check_bytes(take: Take, path: Path) -> None:
+    if recordings.content_digest(path) != take.digest:
+        raise _changed(take)
+
+
+def _stamp(take: Take, path: Path) -> recordings.Stamp:
+    try:
+        return recordings.stamp(path)
+    except RecordingError as error:
+        if not take.digest:
+            raise  # as before
+        raise RecordingError(
+            f"{take.name} went away while the practice read it ({error}): put it back or leave it out, then start the "
+            "practice again."
+        ) from error
+
+
+def _changed(take: Take) -> RecordingError:
+    return RecordingError(
+        f"{take.name} changed while the practice read it: wait until it is written, then start the practice again."
+    )
+
+
+def _digest(uri: str) -> str:
+    """Digests what lies at a uri; nothing where it cannot be read."""
+    try:
+        if not is_url(uri):
+            return recordings.known_digest(recordings.to_path(uri))
+        with nearby(uri) as place:
+            return recordings.content_digest(place)
+    except RecordingError as error:
+        if error.fault is None:
+            raise
+        return ""
 
 
 def _file_name(uri: str) -> str:
-    return Path(uri).name
-
-
-def _position(digest: str) -> float:
-    """Places a take on [0, 1), evenly over takes."""
-    hashed = hashlib.sha256(f"amadeus split {digest}".encode()).digest()
-    return int.from_bytes(hashed[:8], "big") / 2**64
+    return recordings.to_path(uri).name

@@ -38,6 +38,9 @@ PUSHED_KEY = "pushed"  # of TFX's Pusher, as are the next two
 _DESTINATION_KEY = "pushed_destination"
 _VERSION_KEY = "pushed_version"
 _UUID_KEY = "mlmd_uuid"
+CHECKPOINTS_KEY = (
+    "amadeus_checkpoints"  # of what a lesson made: where its checkpoints are
+)
 _DIGEST_KEY = "digest"
 
 Artifacts = dict[str, list[types.Artifact]]
@@ -65,6 +68,7 @@ class Work:
     beam_args: list[str]
     scratch: Path
     local: dict[str, str] = field(default_factory=dict)  # path here -> uri
+    lesson_url: str = ""  # of the checkpoints, where a lesson is taught
 
     @property
     def kind(self) -> type[base_component.BaseComponent]:
@@ -101,9 +105,8 @@ def made(work: Work, inputs: Artifacts, properties: dict[str, Any]) -> Iterator[
         if CHECKPOINTS_PATH_KEY in wanted:
             folder = work.scratch / "checkpoints"
             properties[CHECKPOINTS_PATH_KEY] = str(folder)
-            stack.enter_context(
-                checkpoints.kept(folder, _lesson(work, inputs, properties))
-            )
+            work.lesson_url = _lesson(work, inputs, properties)
+            stack.enter_context(checkpoints.kept(folder, work.lesson_url))
         if (voice := _pushed_voice(work, inputs)) is not None:
             (pushed,) = inputs[PUSHED_MODEL_KEY]
             pushed.set_string_custom_property(_DESTINATION_KEY, str(voice))
@@ -124,7 +127,7 @@ def _recordings(work: Work) -> Iterator[practice_pb2.Recordings]:
         work.scratch / "recordings",
     ) as found:
         paths, called = [str(one.path) for one in found], [one.name for one in found]
-        seen = takes.fingerprint(takes.gather(paths, called).takes)
+        seen = takes.fingerprint(takes.gather(paths, called))
         if seen != given[names.FINGERPRINT]:
             raise RecordingError(
                 "the recordings have changed since the run began: start the practice again."
@@ -156,6 +159,19 @@ def _lesson(work: Work, inputs: Artifacts, properties: Mapping[str, Any]) -> str
         if made_of:
             parts[f"made of, {key}"] = made_of
     return checkpoints.lesson_folder(work.task.root, work.task.pipeline, parts)
+
+
+def forget_lessons(work: Work) -> None:
+    """Removes the checkpoints of lessons of this run whose voices have come to be an input: the bucket has them."""
+    own = f"{work.task.root}/{work.task.pipeline}"
+    urls = {
+        str(given.properties.get(CHECKPOINTS_KEY, ""))
+        for given in work.invocation.inputs.values()
+        if given.uri.startswith(f"{own}/{work.task.run_id}/")
+    }
+    for url in sorted(urls):
+        if url.startswith(f"{own}/{checkpoints.FOLDER_NAME}/"):
+            checkpoints.forget(url)
 
 
 def bring_parent(work: Work, inputs: Artifacts) -> str | None:

@@ -46,7 +46,7 @@ def prepare(
     warn_of_duplicates(gathered.duplicates)
     _log.info("%d recordings; parent: generation %d.", len(found), parent.generation)
     return {
-        names.FINGERPRINT: takes.fingerprint(gathered.takes),
+        names.FINGERPRINT: takes.fingerprint(gathered),
         names.PARENT_GENERATION: parent.generation,
         names.PARENT_DIGEST: parent.digest,
     }

@@ -4,7 +4,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from amadeus.audio import decode, passages
 from components import records
-from components.audio_example_gen import ingest, takes
+from components.audio_example_gen import ingest, looking, takes
+from components.audio_example_gen.splitting import Rule
 from components.split_names import SPLITS
 from tests.components import sounds
 
@@ -18,14 +19,27 @@ def uris(tmp_path):
     return {split: str(tmp_path / split) for split in SPLITS}
 
 
+RULES = {  # of how many takes, how many fall to eval, and which digest is the lowest
+    frozenset({"train", "eval"}): (1, 0, "take"),
+    frozenset({"train"}): (2, 0, "another"),
+    frozenset({"eval"}): (2, 0, "take"),
+}
+
+
 def ingest_take(path, uris, splits, *, eval_fraction=0.1):
     (take,) = takes.gather([str(path)]).takes
-    ingest.write_take(
-        ingest.Assignment(take, frozenset(splits)),
-        split_uris=uris,
-        sample_rate=RATE,
-        eval_fraction=eval_fraction,
-    )
+    look = looking.look((0, take), eval_fraction=eval_fraction)
+    n_takes, n_eval, lowest = RULES[frozenset(splits)]
+    lowest = take.digest if lowest == "take" else lowest
+    rule = Rule(eval_fraction, n_takes, n_eval, lowest, "")
+    if look.survey is not None:
+        (row,) = ingest.write_shard(
+            (take.digest[:32], [look]),
+            looking.Total(rule),
+            split_uris=uris,
+            sample_rate=RATE,
+        )
+        assert row.splits == tuple(sorted(splits))
     return take
 
 
