@@ -1,4 +1,4 @@
-"""The journal of a practice: one JSON line per event, written by one process, read by any.
+"""The journal of a practice: one JSON line per event, written by a worker and the processes it starts, read by any.
 
 A practice runs in a worker process; whoever shows its progress follows the journal. A reader may
 come late, leave and come back: the journal is the whole story.
@@ -6,6 +6,7 @@ come late, leave and come back: the journal is the whole story.
 
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
@@ -17,6 +18,9 @@ from google.protobuf import json_format
 from amadeus.v1 import practice_pb2
 
 JOURNAL_NAME = "journal.jsonl"
+_VARIABLE = (
+    "AMADEUS_JOURNAL"  # when it began and where it is, for processes started meanwhile
+)
 
 _log = logging.getLogger(__name__)
 _active: ContextVar["Journal | None"] = ContextVar("active_journal", default=None)
@@ -30,6 +34,13 @@ class Journal:
         self._started_at = time.monotonic()
         path.write_text("")
 
+    @classmethod
+    def joined(cls, path: Path, *, started_at: float) -> "Journal":
+        """Goes on with the journal that another process of this machine began."""
+        journal = cls.__new__(cls)
+        journal._path, journal._started_at = path, started_at
+        return journal
+
     def write(self, **event: Any) -> None:
         """Appends one event, such as `write(warning=Warning(text="..."))`."""
         record = practice_pb2.PracticeEvent(
@@ -38,8 +49,9 @@ class Journal:
         line = json_format.MessageToJson(
             record, indent=None, preserving_proto_field_name=True
         )
-        with self._path.open("a") as journal:
-            journal.write(line + "\n")
+        # In one write, at the end whoever else writes: lines of several processes do not mix.
+        with self._path.open("ab", buffering=0) as journal:
+            journal.write(f"{line}\n".encode())
 
     @contextlib.contextmanager
     def activated(self) -> Iterator["Journal"]:
@@ -50,17 +62,34 @@ class Journal:
         finally:
             _active.reset(token)
 
+    @contextlib.contextmanager
+    def inherited(self) -> Iterator["Journal"]:
+        """Sends what threads and processes say, that this process starts meanwhile, to this journal.
+
+        For a process that keeps one journal: threads of Beam do not inherit the context, nor do its processes.
+        """
+        os.environ[_VARIABLE] = f"{self._started_at!r} {self._path.resolve()}"
+        try:
+            yield self
+        finally:
+            del os.environ[_VARIABLE]
+
 
 def emit(**event: Any) -> None:
     """Tells the active journal of an event; without one, the log.
 
     TFX builds executors by class name, so a journal cannot be handed to them.
     """
-    journal = _active.get()
+    journal = _active.get() or _inherited()
     if journal is None:
         _log.info("%s", event)
     else:
         journal.write(**event)
+
+
+def _inherited() -> Journal | None:
+    started_at, _, path = os.environ.get(_VARIABLE, "").partition(" ")
+    return Journal.joined(Path(path), started_at=float(started_at)) if path else None
 
 
 def read_journal(path: Path) -> list[practice_pb2.PracticeEvent]:

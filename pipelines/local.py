@@ -110,7 +110,7 @@ def _explain(error: BaseException, path: Path) -> tuple[str, int]:
 def _journal(path: Path) -> Iterator[None]:
     with explain_os_errors(path):
         journal = Journal(path / JOURNAL_NAME)
-    with journal.activated():
+    with journal.activated(), journal.inherited():
         yield
 
 

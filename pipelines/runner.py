@@ -7,9 +7,8 @@ interrupted marked as running.
 
 import contextlib
 import logging
-import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ml_metadata.proto import metadata_store_pb2
@@ -24,15 +23,13 @@ from amadeus.journal import emit
 from amadeus.lineage.addresses import Config
 from amadeus.lineage.patience import MetadataGoneError
 from amadeus.v1 import practice_pb2
+from pipelines.beam_options import beam_args
 from pipelines.handle import PatientMetadata
 
 RUN_CONTEXT_TYPE = "pipeline_run"
 PIPELINE_CONTEXT_TYPE = "pipeline"
 
-# The fast engine inside Beam's DirectRunner. DirectRunner itself would first ask the network for
-# another one (Prism) that Beam does not ship.
-MAX_THREADS = 4  # beyond, Python's lock is in the way
-DIRECT_RUNNER = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
+__all__ = ["NodeResult", "PracticeRunner", "beam_args", "close_unfinished"]
 
 _log = logging.getLogger(__name__)
 _Execution = metadata_store_pb2.Execution
@@ -134,27 +131,6 @@ class PracticeRunner(tfx_runner.IrBasedRunner):
             )
         )
         return result
-
-
-def beam_args(given: Sequence[str]) -> list[str]:
-    """Completes options for Beam: an ama's own win, and nothing is fetched from a network.
-
-    Beam's own engine works in threads: decoding, resampling and pitch tracking leave Python's lock, and 10
-    minutes of sound take 8.5 s instead of 11.2 s on two cores.
-    """
-    named = [arg for arg in given if arg.startswith("--runner=")]
-    rest = [arg for arg in given if not arg.startswith("--runner=")]
-    if not named or named[-1].removeprefix("--runner=").endswith("DirectRunner"):
-        return [f"--runner={DIRECT_RUNNER}", *_in_threads(), *rest]
-    return [named[-1], *rest]
-
-
-def _in_threads() -> list[str]:
-    n_workers = min(MAX_THREADS, os.cpu_count() or 1)
-    return [
-        "--direct_running_mode=multi_threading",
-        f"--direct_num_workers={n_workers}",
-    ]
 
 
 def close_unfinished(connection: Config, pipeline_name: str, state: int) -> None:

@@ -20,6 +20,7 @@ from amadeus.features.onnx_graph import Node, encode_model
 from amadeus.features.torch_weights import read_state
 from amadeus.features.types import Pitch
 from amadeus.features.viterbi import most_likely_path
+from amadeus.threads import own_threads
 
 Size = Literal["full", "tiny"]
 
@@ -118,7 +119,7 @@ class CrepeTracker:
             return self._activate(normalise(frames[start : start + self._batch_frames]))
 
         starts = range(0, len(frames), self._batch_frames)
-        with ThreadPoolExecutor(_N_THREADS) as pool:
+        with ThreadPoolExecutor(own_threads(_N_THREADS)) as pool:
             return np.concatenate(
                 [np.zeros((0, N_BINS), np.float32), *pool.map(answer, starts)]
             )

@@ -15,6 +15,7 @@ import numpy as np
 from amadeus.audio import AudioSpec
 from amadeus.errors import ConfigError
 from amadeus.features.types import Pitch
+from amadeus.threads import own_threads
 
 F0_MIN_HZ = 46.875
 F0_MAX_HZ = 2_093.75
@@ -89,7 +90,8 @@ class SwiftF0Tracker:
             wanted = slice(start - left, end - left)
             return found.pitch_hz[wanted], found.confidence[wanted]
 
-        with ThreadPoolExecutor(self._n_threads) as pool:
+        # The windows do not depend on how many threads there are to answer them.
+        with ThreadPoolExecutor(own_threads(self._n_threads)) as pool:
             answers = list(pool.map(answer_window, range(0, n_frames, size)))
         f0_hz, confidence = zip(*answers, strict=True)
         return Pitch(np.concatenate(f0_hz), np.concatenate(confidence))

@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
+from amadeus.threads import own_threads
+
 if TYPE_CHECKING:  # `amadeus doctor` asks for the library and needs no arrays
     import numpy as np
 
@@ -59,8 +61,8 @@ def is_available() -> bool:
 
 @functools.cache
 def n_threads() -> int:
-    """Threads a kernel works on: the processors this process may use."""
-    return len(os.sched_getaffinity(0))
+    """Threads a kernel works on: the processors this process may use, or its share of them."""
+    return own_threads(len(os.sched_getaffinity(0)))
 
 
 def keep_heap() -> None:

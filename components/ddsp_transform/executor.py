@@ -4,11 +4,11 @@ import os
 from typing import Any
 
 from tfx import types
-from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
 from components import settings
 from components.audio_example_gen.driver import FINGERPRINT_KEY
+from components.beam_executor import BeamExecutor
 from components.ddsp_transform import transform
 from components.splits import make_splits, split_files
 
@@ -17,7 +17,7 @@ TRANSFORMED_EXAMPLES_KEY = "transformed_examples"
 STATISTICS_KEY = "statistics"
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(BeamExecutor):
     """Adds pitch and loudness to records."""
 
     def Do(

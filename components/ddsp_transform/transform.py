@@ -1,11 +1,14 @@
-"""Pitch and loudness of every passage, and what the training takes have in common."""
+"""Pitch and loudness of every passage, and what the training takes have in common.
 
-import os
+A file of records is read and written passage by passage, and what is measured on it stays one accumulator: neither the
+length of a take nor their number shows in memory. Files are spread over workers by size, for a file is what one worker
+does; a long take is one file, because a pitch tracker's passages follow each other in it.
+"""
+
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apache_beam as beam
-import tensorflow as tf
 from apache_beam.utils import shared
 from google.protobuf import json_format
 
@@ -14,17 +17,24 @@ from amadeus.features.extract import extract, make_tracker
 from amadeus.personality import profiles
 from amadeus.v1 import personality_pb2, profiles_pb2
 from components import records
-from components.split_names import Split
+from components.split_names import SPLITS, Split
 
 STATISTICS_NAME = "statistics.json"
 
 
 class RecordFile(NamedTuple):
-    """A file of records to add features to, and where the result goes."""
+    """A file of records to add features to, and where the result goes; both may lie in a bucket."""
 
     source: str
     target: str
     split: Split
+
+
+class Measured(NamedTuple):
+    """What a file, or several, added to the statistics: takes in each split, and the training takes themselves."""
+
+    take_count: dict[Split, int]
+    train: statistics.Accumulator
 
 
 def run(
@@ -37,31 +47,27 @@ def run(
     """Adds features to all records and measures the training takes.
 
     Args:
-      files: What to read and what to write, one file for every take and split.
-      statistics_uri: Folder for `statistics.json`.
+      files: What to read and what to write; a take lies in one file of a split, and a file may hold many. Best the
+        largest first, for each worker takes its turn.
+      statistics_uri: Folder for `statistics.json`, on a disk or in a bucket.
       profile: Completed learner profile: clock, pitch tracker, pitch range.
       pipeline: Beam pipeline to add to.
     """
-    take_count = {split: 0 for split in ("train", "eval")}
-    for file in files:
-        take_count[file.split] += 1
     serialized = profile.SerializeToString()  # protos have no cheap coder in Beam
     _ = (
         pipeline
-        | "List the takes" >> beam.Create(files)
+        | "List the record files" >> beam.Create(files)
         | "Find pitch and loudness" >> beam.ParDo(AddFeatures(serialized))
-        | "Measure the training takes" >> beam.CombineGlobally(Measure(serialized))
+        | "Measure the training takes" >> beam.CombineGlobally(Measure())
         | "Write statistics"
         >> beam.Map(
-            write_statistics,
-            path=os.path.join(statistics_uri, STATISTICS_NAME),
-            take_count=take_count,
+            write_statistics, path=records.place(statistics_uri, STATISTICS_NAME)
         )
     )
 
 
 class AddFeatures(beam.DoFn):
-    """Writes a file of records again, with features; yields those of training takes.
+    """Writes a file of records again, with features; yields what it measured on the way.
 
     A DoFn, because the pitch tracker loads a model: once for a worker.
     """
@@ -73,62 +79,57 @@ class AddFeatures(beam.DoFn):
     def setup(self) -> None:
         """Loads the pitch tracker."""
         self._profile = profiles_pb2.LearnerProfile.FromString(self._serialized)
+        self._spec = profiles.spec(self._profile)
         self._tracker = self._shared.acquire(lambda: make_tracker(self._profile))
 
-    def process(self, file: RecordFile) -> Iterator[Features]:
+    def process(self, file: RecordFile) -> Iterator[Measured]:
         """Adds features to one file."""
+        takes: set[bytes] = set()
+        train = statistics.Accumulator()
         with records.write_records(file.target) as write:
             for example in records.read_records(file.source):
                 features = self._extract(example)
                 add_features(example, features, frame_rate=self._profile.frame_rate)
                 write(example)
+                takes |= set(example.features.feature["take"].bytes_list.value)
                 if file.split == "train":
-                    yield features
+                    train.add(features, spec=self._spec, profile=self._profile)
+        yield Measured({file.split: len(takes)}, train)
 
-    def _extract(self, example: tf.train.Example) -> Features:
+    def _extract(self, example: Any) -> Features:
         audio = records.floats(example.features.feature["audio"])
         return extract(audio, profile=self._profile, tracker=self._tracker)
 
 
 class Measure(beam.CombineFn):
-    """Gathers the statistics of features, on however many workers."""
+    """Joins what was measured, on however many workers."""
 
-    def __init__(self, profile: bytes) -> None:
-        self._serialized = profile
-
-    def setup(self) -> None:
-        """Reads the clock."""
-        self._profile = profiles_pb2.LearnerProfile.FromString(self._serialized)
-        self._spec = profiles.spec(self._profile)
-
-    def create_accumulator(self) -> statistics.Accumulator:
+    def create_accumulator(self) -> Measured:
         """Starts with nothing."""
-        return statistics.Accumulator()
+        return Measured(dict.fromkeys(SPLITS, 0), statistics.Accumulator())
 
-    def add_input(
-        self, accumulator: statistics.Accumulator, features: Features
-    ) -> statistics.Accumulator:
-        """Adds one passage."""
-        accumulator.add(features, spec=self._spec, profile=self._profile)
+    def add_input(self, accumulator: Measured, measured: Measured) -> Measured:
+        """Adds one file."""
+        for split, n_takes in measured.take_count.items():
+            accumulator.take_count[split] += n_takes
+        accumulator.train.merge(measured.train)
         return accumulator
 
-    def merge_accumulators(
-        self, accumulators: Iterable[statistics.Accumulator]
-    ) -> statistics.Accumulator:
+    def merge_accumulators(self, accumulators: Iterable[Measured]) -> Measured:
         """Joins what several workers gathered."""
-        merged = statistics.Accumulator()
+        merged = self.create_accumulator()
         for accumulator in accumulators:
-            merged.merge(accumulator)
+            merged = self.add_input(merged, accumulator)
         return merged
 
-    def extract_output(self, accumulator: statistics.Accumulator) -> bytes:
+    def extract_output(self, accumulator: Measured) -> bytes:
         """Sums up as a serialized Statistics proto."""
-        return accumulator.result().SerializeToString()
+        result = accumulator.train.result()
+        result.take_count.update(accumulator.take_count)
+        return result.SerializeToString()
 
 
-def add_features(
-    example: tf.train.Example, features: Features, *, frame_rate: int
-) -> None:
+def add_features(example: Any, features: Features, *, frame_rate: int) -> None:
     """Writes features beside the audio of a record."""
     feature = example.features.feature
     feature["frame_rate"].CopyFrom(records.int_feature(frame_rate))
@@ -136,9 +137,8 @@ def add_features(
         feature[name].CopyFrom(records.float_feature(getattr(features, name)))
 
 
-def write_statistics(result: bytes, *, path: str, take_count: dict[str, int]) -> None:
-    """Writes `statistics.json`."""
+def write_statistics(result: bytes, *, path: str) -> None:
+    """Writes `statistics.json`, on a disk or in a bucket."""
     message = personality_pb2.Statistics.FromString(result)
-    message.take_count.update(take_count)
-    with open(path, "w") as file:
-        file.write(json_format.MessageToJson(message, preserving_proto_field_name=True))
+    text = json_format.MessageToJson(message, preserving_proto_field_name=True)
+    records.write_whole(path, text.encode())

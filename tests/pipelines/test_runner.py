@@ -1,6 +1,6 @@
 import pytest
 
-from pipelines.runner import DIRECT_RUNNER, beam_args
+from pipelines.beam_options import DIRECT_RUNNER, beam_args
 
 OURS = [
     f"--runner={DIRECT_RUNNER}",
