@@ -101,7 +101,7 @@ class PatientStore(ml_metadata.MetadataStore):
             time.sleep(_DOUBT_S)  # it may have gone between our knocking and entering
             knock(self._target.mysql, self._place, _knock_timeout_s())
             self._connect_to(config)
-        if token:
+        if not isinstance(config, metadata_store_pb2.ConnectionConfig):
             self._metadata_store_stub = _Stub(self._metadata_store_stub, token)
         self._is_connected = True
 
@@ -177,7 +177,10 @@ class PatientStore(ml_metadata.MetadataStore):
 
 @contextlib.contextmanager
 def at_most(patience_s: float) -> Iterator[None]:
-    """Has nobody wait longer than this for a server that is gone: whoever holds a lock keeps others waiting."""
+    """Has nobody wait longer than this for a server that is gone: whoever holds a lock keeps others waiting.
+
+    A server that takes a call and does not answer is given a moment more (`_SHORTEST_KNOCK_S`), and counts as gone.
+    """
     before = _at_most_s.set(patience_s)
     try:
         yield
@@ -186,16 +189,19 @@ def at_most(patience_s: float) -> Iterator[None]:
 
 
 class _Stub:
-    """Shows a token with each call of a gRPC stub."""
+    """Shows a token with each call of a gRPC stub, and waits for no answer longer than who asks may."""
 
     def __init__(self, stub: Any, token: str) -> None:
         self._stub = stub
-        self._metadata = (("authorization", f"Bearer {token}"),)
+        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._stub, name)
 
         def call(request: Message, timeout: float | None = None) -> Message:
+            longest_s = max(_at_most_s.get(), _SHORTEST_KNOCK_S)
+            if longest_s < math.inf:
+                timeout = min(timeout or math.inf, longest_s)
             return method(request, timeout=timeout, metadata=self._metadata)
 
         return call

@@ -2,10 +2,12 @@
 
 import asyncio
 import functools
+import logging
 import os
 import signal
 import socket
 import sys
+import threading
 import time
 
 from amadeus.cli.status import EXIT_INTERRUPTED
@@ -21,7 +23,10 @@ from serving.studio.server import Studio
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _ALL_ADDRESSES = ("0.0.0.0", "::")
 ECHO_S = 0.5  # programs such as `timeout` send a signal twice and mean it once
+ENDING_S = 5.0  # for threads, once nobody is served any more
 _MAX_NAMED_DEUS = 8
+
+_log = logging.getLogger(__name__)
 
 
 def serve(config: StudioConfig, home: Home) -> int:
@@ -51,7 +56,25 @@ async def _serve(config: StudioConfig, home: Home) -> int:
         )
     starting.cancel()
     await studio.stop()
-    return EXIT_INTERRUPTED if stopped_by.result()[0] == signal.SIGINT else 0
+    status = EXIT_INTERRUPTED if stopped_by.result()[0] == signal.SIGINT else 0
+    _end_soon(status)
+    return status
+
+
+def _end_soon(status: int) -> None:
+    """Ends the process even where threads hang, such as one that downloads from a store that does not answer.
+
+    What they were at is left as a machine that fails would leave it: files appear whole, by a rename, or not at all.
+    """
+
+    def end() -> None:
+        time.sleep(ENDING_S)
+        names = sorted(t.name for t in threading.enumerate() if not t.daemon)
+        _log.warning("ended although some work does not: %s", ", ".join(names))
+        sys.stdout.flush()
+        os._exit(status)
+
+    threading.Thread(target=end, name="end", daemon=True).start()
 
 
 def _notice(stopped_by: asyncio.Future[tuple[int, float]], number: int) -> None:

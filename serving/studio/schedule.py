@@ -22,6 +22,7 @@ from amadeus.journal import JOURNAL_NAME
 from amadeus.report.session import LOG_NAME
 from serving.studio import feedbacks, tunings, workers
 from serving.studio.audition import JUDGEMENT_NAME
+from serving.studio.metadata import MOMENT_S, MetadataWatch
 from serving.studio.outcomes import Outcomes, last_word
 from serving.studio.practice_limits import PracticeLimits
 from serving.studio.presence import Presence
@@ -33,8 +34,6 @@ KILLED_S = 5.0  # for a worker that was killed to be gone
 SCRATCH_S = (
     3600.0  # a folder that was being made or removed is left over after this time
 )
-
-METADATA_S = 0.5  # for metadata that are gone: all sessions wait meanwhile
 
 TUNING_FAULT = "the studio met a fault of its own, and the deu is as it was: ask who runs it to look into its log."
 
@@ -83,6 +82,7 @@ class Schedule:
         )
         self._studio = self._presence.name
         self._outcomes = Outcomes(home, self.store, limits)
+        self._metadata = MetadataWatch(home)
 
     def open(self) -> None:
         """Makes this studio known to others that share the home."""
@@ -91,6 +91,8 @@ class Schedule:
 
     def tick(self) -> None:
         """Does what is due."""
+        if any(tunings.is_tuning(s.configuration) for s in in_order(self.store.all())):
+            self._metadata.look()
         with self._mutex, self.store.locked():
             if self._is_closing:
                 return
@@ -274,16 +276,19 @@ class Schedule:
         from amadeus.lineage import patience  # loads ML Metadata
 
         with contextlib.ExitStack() as held:
-            held.enter_context(patience.at_most(METADATA_S))
+            held.enter_context(patience.at_most(MOMENT_S))
             try:
                 deu = self._home.deu(session.configuration.deu)
                 if tunings.needs_worker(session, deu, self._home) or _is_busy(deu):
                     return False
+                if self._metadata.is_away:
+                    return None  # it waits, and keeps nobody else waiting
                 held.enter_context(deu.locked())
                 generation = tunings.turn(
                     session, deu, self._home, lambda: self._name_practice(session)
                 )
             except patience.MetadataGoneError:
+                self._metadata.note_gone()
                 return None  # they come back, and the session waits for them
             except AmadeusError as error:
                 self._outcomes.fail(self._now(session), str(error))

@@ -52,6 +52,7 @@ MIN_CLIENT_PING_INTERVAL_S = 5
 # HTTP/2 would let a client beyond its streams wait without a word; the limit that speaks must come first.
 STREAMS_BEYOND_LIMIT = 64
 UNWINDING_S = 2.0
+CLOSING_S = 10.0  # for rooms to free what they hold
 LINGER_S = 0.2  # for last statuses to leave before the connections are closed
 
 _log = logging.getLogger(__name__)
@@ -193,7 +194,9 @@ class Studio:
             # Calls that were cut off still have to leave their `finally`.
             await _within(time.monotonic() + UNWINDING_S, self._calls.wait_until_none())
         if self._rooms is not None:
-            await _carefully(self._rooms.close())
+            # What hangs, such as a call to a store, is left behind.
+            closing = _carefully(self._rooms.close())
+            await _within(time.monotonic() + CLOSING_S, closing)
         await self._endpoint.stop()
         self._closed.set()
         _log.info("studio has stopped")

@@ -454,3 +454,32 @@ def test_the_token_does_not_reach_processes_the_studio_starts(monkeypatch):
     assert read_token(os.environ) == TOKEN
     child = subprocess.run(["env"], capture_output=True, text=True, check=True)
     assert TOKEN not in child.stdout
+
+
+@pytest.mark.cluster
+def test_a_studio_ends_although_a_store_hangs(tmp_path):
+    """Somebody waits for a voice from a store that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        process = Process(
+            Home(tmp_path / "home"),
+            *("--personalities", "s3://voices/store", "--grace-s", "1"),
+            AWS_ENDPOINT_URL_S3=f"http://127.0.0.1:{silent.getsockname()[1]}",
+            AWS_ACCESS_KEY_ID="an-ama",
+            AWS_SECRET_ACCESS_KEY="a secret",
+            AWS_DEFAULT_REGION="us-east-1",
+            AWS_EC2_METADATA_DISABLED="true",
+        )
+        try:
+            process.wait_ready()
+            with process.channel() as channel:
+                call = studio_pb2_grpc.StudioStub(channel).Perform(
+                    iter([_configuration()])
+                )
+                silent.settimeout(60)
+                connection, _ = silent.accept()
+                with connection:
+                    process.process.send_signal(signal.SIGTERM)
+                    assert process.wait(60) == 0
+                call.cancel()
+        finally:
+            process.kill()
