@@ -9,8 +9,10 @@ Notes are many and short, so that up to `NOTES_A_FILE` share a file of records. 
 that is chosen some hundred bytes.
 """
 
+import functools
 import hashlib
 import itertools
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -23,11 +25,14 @@ from amadeus.datasets import choice, files, nsynth, tfrecord
 from amadeus.datasets import notes as reading
 from amadeus.errors import RecordingError
 from components import records
-from components.audio_example_gen import takes
+from components.audio_example_gen import cutting
 from components.split_names import SPLITS, Split
 
 NOTES_A_FILE = 256  # 40 MB at 16 kHz
 
+_SETTLED_S = (
+    2.0  # a file that changed this long ago may change within one tick of its clock
+)
 _SHOWN = 12  # instruments that the lineage names; beyond, their number is told
 
 
@@ -49,22 +54,6 @@ class Note(NamedTuple):
     offset: int
     n_bytes: int
     duration_s: float
-
-
-class Sound(NamedTuple):
-    """A note that was read.
-
-    Attributes:
-      name: The `note_str`.
-      digest: SHA-256 of its record, in hexadecimal.
-      sample_rate: In Hz.
-      audio: Float32 in [-1, 1]. Shape [n_samples].
-    """
-
-    name: str
-    digest: str
-    sample_rate: int
-    audio: np.ndarray
 
 
 class Gathered(NamedTuple):
@@ -89,7 +78,12 @@ class Job(NamedTuple):
 
 
 class Rule(Protocol):
-    """Decides the split of a take."""
+    """Decides the splits of takes; a lone one is in both, to be divided in time."""
+
+    @property
+    def eval_fraction(self) -> float:
+        """Share of a lone take to hold out."""
+        ...
 
     def splits_of(self, digest: str) -> frozenset[Split]:
         """Tells the splits of a take by its digest."""
@@ -112,59 +106,12 @@ def gather(uri: str) -> Gathered:
       RecordingError: A file cannot be read, none of its records is one of NSynth, or no note is chosen.
     """
     place = choice.parse_place(uri)
-    found = files.find_files([place.path])
-    gathering = _Gathering(place.choice)
-    for file in found:
-        gathering.read(file.place)
-    gathering.check(place)
-    return Gathered(
-        gathering.notes, skips.gather(gathering.unusable), gathering.facts(place)
-    )
-
-
-def parts(uri: str) -> list[takes.Take]:
-    """Divides a data set into its files, each a source of its own with the same conditions.
-
-    Args:
-      uri: As for `gather`.
-
-    Returns:
-      One for each file: its address, its name, and a digest of its content and the conditions.
-
-    Raises:
-      ConfigError: The address cannot be one.
-      RecordingError: A file cannot be read.
-    """
-    place = choice.parse_place(uri)
-    found = []
-    for file in files.find_files([place.path]):
-        one = choice.Place(file.place, place.choice)
-        said = f"{recordings.content_digest(file.place)} {place.choice}"
-        digest = hashlib.sha256(said.encode()).hexdigest()
-        found.append(takes.Take(one.uri, file.name, digest))
-    return found
-
-
-def read_notes(uri: str) -> Iterator[Sound | skips.Unusable]:
-    """Reads the chosen notes of a data set, one at a time, and what of it cannot be used.
-
-    Raises:
-      ConfigError: The address cannot be one.
-      RecordingError: A file cannot be read.
-    """
-    place = choice.parse_place(uri)
-    for file in files.find_files([place.path]):
-        for found in reading.walk(file.place, place.choice):
-            if isinstance(found, reading.Unusable):
-                yield _unusable(file.name, found)
-            elif isinstance(found, reading.Found):
-                audio = reading.read_sound(found)
-                if isinstance(audio, reading.Unusable):
-                    yield _unusable(file.name, audio)
-                    continue
-                digest = hashlib.sha256(found.record.data).hexdigest()
-                label = found.label
-                yield Sound(label.name, digest, label.sample_rate, audio)
+    paths = tuple(file.place for file in files.find_files([place.path]))
+    stamps = tuple(map(recordings.stamp, paths))
+    latest_s = max(max(one.modified_ns, one.changed_ns) for one in stamps) / 1e9
+    if time.time() - latest_s < _SETTLED_S:
+        return _gather(place, paths)
+    return _gather_once(place, paths, stamps)
 
 
 def jobs(notes: list[Note]) -> list[Job]:
@@ -196,6 +143,24 @@ def write_job(
     while run := list(itertools.islice(sounds, 1)):
         rest = itertools.islice(sounds, NOTES_A_FILE - 1)
         _write_run(itertools.chain(run, rest), rule, split_uris, sample_rate)
+
+
+@functools.lru_cache(maxsize=1)
+def _gather_once(
+    place: choice.Place, paths: tuple[str, ...], _stamps: tuple[recordings.Stamp, ...]
+) -> Gathered:
+    """Gathers for driver and executor, which are one process, what has not changed in between."""
+    return _gather(place, paths)
+
+
+def _gather(place: choice.Place, paths: tuple[str, ...]) -> Gathered:
+    gathering = _Gathering(place.choice)
+    for path in paths:
+        gathering.read(path)
+    gathering.check(place)
+    return Gathered(
+        gathering.notes, skips.gather(gathering.unusable), gathering.facts(place)
+    )
 
 
 class _Gathering:
@@ -288,15 +253,29 @@ def _write_run(
     with ExitStack() as stack:
         writers: dict[Split, records.Write] = {}
         for note, record in sounds:
-            for split in sorted(rule.splits_of(note.digest), key=SPLITS.index):
-                for passage in _passages(record, sample_rate):
-                    if split not in writers:
-                        name = records.file_name(note.digest)
-                        path = records.place(split_uris[split], name)
-                        writers[split] = stack.enter_context(
-                            records.write_records(path)
-                        )
-                    writers[split](_example(note, passage, sample_rate))
+            found = list(_passages(record, sample_rate))
+            for split, passage in _divide(note, found, rule, sample_rate):
+                if split not in writers:
+                    name = records.file_name(note.digest)
+                    path = records.place(split_uris[split], name)
+                    writers[split] = stack.enter_context(records.write_records(path))
+                writers[split](_example(note, passage, sample_rate))
+
+
+def _divide(
+    note: Note, found: list[passages.Passage], rule: Rule, sample_rate: int
+) -> Iterator[tuple[Split, passages.Passage]]:
+    """Gives the passages of a note to its split; a lone note is divided in time."""
+    splits = rule.splits_of(note.digest)
+    if len(splits) == 1:
+        (split,) = splits
+        yield from ((split, passage) for passage in found)
+        return
+    cut = cutting.find_cut(
+        found, sample_rate=sample_rate, eval_fraction=rule.eval_fraction
+    )
+    for split in SPLITS:
+        yield from ((split, passage) for passage in cutting.keep(found, split, cut))
 
 
 def _sounds(job: Job) -> Iterator[tuple[Note, bytes]]:
