@@ -22,6 +22,7 @@ from amadeus.journal import emit
 from amadeus.lineage.store import connect, connection
 from amadeus.personality import content, profiles
 from amadeus.v1 import personality_pb2, practice_pb2
+from components.audio_example_gen import describing
 from components.evaluation_file import METRICS_NAME
 from pipelines import feedback, imitation, runner, tuning
 from pipelines.place import REQUEST_NAME, Place
@@ -48,6 +49,8 @@ def run(place: Place) -> practice_pb2.PracticeFinished:
     nodes = runner.PracticeRunner(run_id).run(imitation.create_pipeline(config))
     outputs = _outputs(place.home, nodes)
     verdict = _read_verdict(outputs)
+    if nodes["AudioExampleGen"].cached:
+        _tell_takes(outputs["AudioExampleGen.examples"], config)
     if nodes["Evaluator"].cached:
         emit(evaluated=practice_pb2.Evaluated(**verdict))
     lineage.repair(place.home, place.deu)
@@ -121,6 +124,15 @@ def _outputs(home: Home, nodes: dict[str, runner.NodeResult]) -> Outputs:
                 (artifact,) = store.get_artifacts_by_id([event.artifact_id])
                 outputs[f"{name}.{event.path.steps[0].key}"] = artifact
     return outputs
+
+
+def _tell_takes(
+    examples: metadata_store_pb2.Artifact, config: imitation.ImitationConfig
+) -> None:
+    """Says of takes from the cache what was said when they were made."""
+    rate = config.learner_profile.sample_rate
+    for text in describing.say_properties(examples.custom_properties, sample_rate=rate):
+        emit(warning=practice_pb2.Warning(text=text))
 
 
 def _read_verdict(outputs: Outputs) -> dict[str, Any]:

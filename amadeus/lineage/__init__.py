@@ -12,7 +12,10 @@ Artifacts
                           `generation` of 0 is an ancestor that was never held here). Its state is
                           LIVE, or DELETED once its files are gone; the record stays.
   `Examples`              recordings; custom property `takes` is JSON: a list of {"name", "digest" (SHA-256 of the
-                          file), "splits", "duration_s" (missing where it was not known)}.
+                          file), "splits", "duration_s" (missing where it was not known)}. Where takes are many,
+                          `takes_file` names a file in the artifact's folder instead: JSON, {"takes": that list}.
+                          `take_count` and `skipped_count` (int): learned from, and not; `skipped` is JSON:
+                          {REASON: {"count", "names" (of the first few)}}, and is missing where nothing was skipped.
 Events
   A generation is the OUTPUT of one execution, the first by id (later ones found it in the cache). Its parent is an
   INPUT of that execution, the only one of type `amadeus.Personality`, with the key `parent`. What it learned from is

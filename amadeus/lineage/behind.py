@@ -1,13 +1,13 @@
 """What lies behind one generation: the recordings it learned from and the steps of its practice."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 
 import ml_metadata
 from ml_metadata.errors import NotFoundError
 from ml_metadata.proto import metadata_store_pb2
 
-from amadeus.lineage.records import ExecutionRecord, TakeRecord
+from amadeus.lineage.learned import MANY, Learned, find_learned
+from amadeus.lineage.records import ExecutionRecord
 from amadeus.lineage.times import created_ms, updated_ms
 
 _RUN_CONTEXT = "pipeline_run"
@@ -18,15 +18,16 @@ _Execution = metadata_store_pb2.Execution
 _Store = ml_metadata.MetadataStore
 
 
-def takes_behind(store: _Store, artifact: _Artifact) -> tuple[TakeRecord, ...]:
+def learned_by(store: _Store, artifact: _Artifact) -> Learned:
     """Finds the recordings a personality learned from, not looking behind its parent."""
-    return _takes(_ancestors(store, artifact)) or _takes([artifact])
+    found = find_learned(_ancestors(store, artifact))
+    return found if found.n_takes else find_learned([artifact])
 
 
-def takes_behind_all(
+def learned_by_all(
     store: _Store, personalities: Sequence[_Artifact]
-) -> dict[int, tuple[TakeRecord, ...]]:
-    """Finds the recordings that each of many personalities learned from, by artifact."""
+) -> dict[int, Learned]:
+    """Finds the recordings that each of many personalities learned from, by artifact; of each the first few by name."""
     by_id = {p.id: p for p in personalities}
     inputs: dict[int, list[int]] = {}
     waiting = list(by_id)
@@ -38,7 +39,8 @@ def takes_behind_all(
         # not behind a parent
         waiting = [a.id for a in found if a.type_id != personalities[0].type_id]
     return {
-        p.id: _takes(_reached(p, inputs, by_id)) or _takes([p]) for p in personalities
+        p.id: find_learned([*_reached(p, inputs, by_id), p], limit=MANY)
+        for p in personalities
     }
 
 
@@ -99,22 +101,6 @@ def _inputs(store: _Store, artifact_ids: list[int]) -> list[int]:
     executions = sorted(set(makers.values()))
     events = store.get_events_by_execution_ids(executions) if executions else []
     return sorted({e.artifact_id for e in events if e.type == _Event.INPUT})
-
-
-def _takes(ancestors: Iterable[_Artifact]) -> tuple[TakeRecord, ...]:
-    for artifact in ancestors:
-        if "takes" in artifact.custom_properties:
-            rows = json.loads(artifact.custom_properties["takes"].string_value)
-            return tuple(
-                TakeRecord(
-                    name=row["name"],
-                    digest=row["digest"],
-                    splits=tuple(row["splits"]),
-                    duration_s=row.get("duration_s"),
-                )
-                for row in rows
-            )
-    return ()
 
 
 def _executions(store: _Store, artifact_id: int) -> Iterator[ExecutionRecord]:

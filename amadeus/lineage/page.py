@@ -82,7 +82,9 @@ class Portrait(NamedTuple):
       parent: How its parent is called; empty: none.
       changes: What differs from its parent.
       metrics: Name and value of each.
-      takes: Name and length of each recording.
+      takes: Name and length of each recording, of many the first.
+      n_takes: How many they are.
+      skipped: What was given and could not be learned from.
     """
 
     record: GenerationRecord
@@ -91,6 +93,8 @@ class Portrait(NamedTuple):
     changes: list[Section]
     metrics: list[tuple[str, str]]
     takes: list[tuple[str, str]]
+    n_takes: int = 0
+    skipped: str = ""
 
 
 class Sounds(NamedTuple):
@@ -315,6 +319,8 @@ def _portraits(told: Sequence[Side]) -> list[Portrait]:
                     (t.name, "" if t.duration_s is None else duration(t.duration_s))
                     for t in record.takes
                 ],
+                n_takes=max(record.n_takes, len(record.takes)),
+                skipped=record.skipped,
             )
         )
     return made

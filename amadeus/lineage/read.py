@@ -19,10 +19,11 @@ from amadeus.home import Deu, Home
 from amadeus.lineage import index
 from amadeus.lineage.behind import (
     executions_behind,
+    learned_by,
+    learned_by_all,
     makers_of,
-    takes_behind,
-    takes_behind_all,
 )
+from amadeus.lineage.learned import Learned
 from amadeus.lineage.records import GenerationRecord, Kind
 from amadeus.lineage.rows import Links, Row, chain_of, choose, make_rows, to_record
 from amadeus.lineage.store import (
@@ -92,9 +93,9 @@ def detailed(home: Home, record: GenerationRecord) -> GenerationRecord:
         found = store.get_artifacts_by_id([record.artifact_id])
         if not found:
             return record
-        takes = takes_behind(store, found[0])
+        learned = learned_by(store, found[0])
         executions = executions_behind(store, record.artifact_id)
-    return replace(record, takes=takes, executions=executions)
+    return replace(record, executions=executions, **learned._asdict())
 
 
 def with_takes(
@@ -110,8 +111,11 @@ def with_takes(
         return list(records)
     with worded(home):
         ids = [record.artifact_id for record in records]
-        takes = takes_behind_all(store, store.get_artifacts_by_id(ids))
-    return [replace(r, takes=takes.get(r.artifact_id, ())) for r in records]
+        learned = learned_by_all(store, store.get_artifacts_by_id(ids))
+    nothing = Learned()
+    return [
+        replace(r, **learned.get(r.artifact_id, nothing)._asdict()) for r in records
+    ]
 
 
 def record_of(home: Home, deu: Deu, generation: int) -> GenerationRecord:

@@ -61,7 +61,9 @@ class GenerationRecord:
       artifact_id: Its artifact in ML Metadata.
       kind: What made it.
       metrics: Held-out metrics by name.
-      takes: What it learned from; read only where asked for.
+      takes: What it learned from; read only where asked for. Where takes are many, perhaps the first of them.
+      n_takes: How many they are; a data set counts as its notes.
+      skipped: What was given and could not be learned from, in a clause; empty if nothing.
       executions: The run that recorded it, in order; read only where asked for.
       is_imported: Whether it was made elsewhere; then `created_ms` is when it came.
       born_deu, born_generation, born_kind, born_ms: Who and what it was where it was made, if elsewhere and told.
@@ -80,6 +82,8 @@ class GenerationRecord:
     kind: Kind = "imitation"
     metrics: dict[str, float] = field(default_factory=dict)
     takes: tuple[TakeRecord, ...] = ()
+    n_takes: int = 0
+    skipped: str = ""
     executions: tuple[ExecutionRecord, ...] = ()
     is_imported: bool = False
     born_deu: str = ""

@@ -13,7 +13,7 @@ from amadeus.lineage.records import (
     TakeRecord,
 )
 from amadeus.lineage.tree import short as _short
-from amadeus.personality.quoting import tame
+from amadeus.personality.quoting import printable, tame
 from amadeus.report.wording import duration, player_settings
 from amadeus.v1 import personality_pb2
 
@@ -136,12 +136,16 @@ def _lines(record: GenerationRecord, is_current: bool) -> Iterator[str]:
     yield f"  parent        {_parent(record)}"
     if record.metrics:
         yield f"  metrics       {_metrics(record.metrics)}"
-    if record.takes:
-        yield f"  learned from  {_count(record.takes)}"
+    if record.takes or record.n_takes:
+        yield f"  learned from  {_count(record)}"
         for take in record.takes[:MAX_TAKES]:
             yield f"    {_short(take.digest)}  {' and '.join(take.splits):5}  {tame(take.name)}{_length(take)}"
         if len(record.takes) > MAX_TAKES:
-            yield f"    and {len(record.takes) - MAX_TAKES} more"
+            yield f"    and {len(record.takes) - MAX_TAKES:,} more"
+        if not record.takes:
+            yield "    their names went with the files of the practice"
+    if record.skipped:
+        yield f"  {printable(record.skipped)}"
     if record.executions:
         yield "  steps"
         for execution in record.executions:
@@ -184,11 +188,14 @@ def _metrics(metrics: dict[str, float]) -> str:
     return ", ".join(f"{tame(name)} {metric:.4g}" for name, metric in metrics.items())
 
 
-def _count(takes: tuple[TakeRecord, ...]) -> str:
-    n_held_out = sum("eval" in take.splits for take in takes)
-    if len(takes) == 1:
+def _count(record: GenerationRecord) -> str:
+    n_takes = max(record.n_takes, len(record.takes))
+    n_held_out = sum("eval" in take.splits for take in record.takes)
+    if n_takes == 1:
         return "1 take, its end held out"
-    return f"{len(takes)} takes, {n_held_out} of them held out"
+    if len(record.takes) < n_takes:  # notes of a data set, or their names are gone
+        return f"{n_takes:,} takes"
+    return f"{n_takes:,} takes, {n_held_out:,} of them held out"
 
 
 def _cost(execution: ExecutionRecord) -> str:

@@ -185,6 +185,8 @@ def describe(record: GenerationRecord, standing: Standing) -> dict[str, Any]:
             }
             for take in record.takes
         ],
+        "recording_count": max(record.n_takes, len(record.takes)),
+        "skipped": record.skipped,
     }
 
 

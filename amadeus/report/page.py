@@ -18,6 +18,7 @@ from amadeus.tuning.request import is_feedback
 from amadeus.v1 import profiles_pb2
 from amadeus.v1.personality_pb2 import Statistics
 
+MAX_RECORDINGS = 500  # that are named
 TEMPLATE_NAME = "report.html"
 MAX_EXAMPLES = 4
 
@@ -98,6 +99,7 @@ def _gather(deu: Deu, session: Session) -> dict[str, Any]:
         "range_db": RANGE_DB,
         "metrics": tables.metric_rows(session),
         "recordings": tables.recording_names(session),
+        "max_recordings": MAX_RECORDINGS,
         "statistics": tables.statistics_rows(statistics),
         "note": _note(statistics),
         "note_shape": tables.note_rows(statistics),

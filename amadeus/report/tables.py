@@ -4,6 +4,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from amadeus.audio.recordings import to_path
+from amadeus.errors import legible
 from amadeus.report import wording
 from amadeus.report.session import Session
 from amadeus.v1.personality_pb2 import Statistics
@@ -60,8 +62,12 @@ def recording_names(session: Session) -> list[str]:
     uris, names = session.request.recordings.uri, session.request.recordings.name
     if names:
         return list(names)
-    folder = os.path.commonpath([os.path.dirname(uri) for uri in uris]) if uris else ""
-    return [os.path.relpath(uri, folder) if folder else uri for uri in uris]
+    paths = [to_path(uri) for uri in uris]
+    folder = os.path.commonpath([path.parent for path in paths]) if paths else ""
+    return [
+        legible(os.path.relpath(path, folder) if folder else str(path))
+        for path in paths
+    ]
 
 
 def statistics_rows(statistics: Statistics | None) -> list[tuple[str, str]]:

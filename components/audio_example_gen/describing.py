@@ -14,7 +14,7 @@ of takes stays in the file. Of an `Examples` artifact the custom properties are:
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,9 +86,26 @@ class Description(NamedTuple):
 
     def warnings(self, *, sample_rate: int) -> list[str]:
         """Says in sentences what the ama should know."""
-        skipped = skips.say(self.skipped, self.n_given)
-        dull = rates.say_dull(self.rates, sample_rate=sample_rate)
-        return [f"{text}." for text in (skipped, dull) if text]
+        return _warnings(self.skipped, self.n_given, self.rates, sample_rate)
+
+
+def say_properties(own: Mapping[str, Any], *, sample_rate: int) -> list[str]:
+    """Says what the ama should know of takes that are taken from the cache.
+
+    Args:
+      own: Custom properties of an Examples artifact, as ML Metadata has them.
+      sample_rate: Of the learner, in Hz.
+    """
+    if "given_count" not in own:
+        return []
+    skipped = own["skipped"].string_value if "skipped" in own else "{}"
+    rates_told = json.loads(own["rates"].string_value)
+    return _warnings(
+        skips.from_json(json.loads(skipped)),
+        own["given_count"].int_value,
+        {int(rate): count for rate, count in rates_told.items()},
+        sample_rate,
+    )
 
 
 def write(rows: Iterable[Row], total: Total, *, path: str) -> None:
@@ -129,6 +146,13 @@ def complete(path: str, sets: Sequence[sources.Gathered]) -> Description:
         rates={int(rate): count for rate, count in found["rates"].items()},
         silent=found["silent"],
     )
+
+
+def _warnings(
+    skipped: skips.Skips, n_given: int, found: Mapping[int, int], sample_rate: int
+) -> list[str]:
+    told = skips.say(skipped, n_given), rates.say_dull(found, sample_rate=sample_rate)
+    return [f"{text}." for text in told if text]
 
 
 def _to_json(row: Row) -> dict[str, Any]:
