@@ -11,12 +11,11 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.infra import manifests
+from tests.infra import containerfiles, manifests
+from tests.infra.containerfiles import IMAGES, NAMES, final, instructions
 from tests.infra.settings import ROOT
 
-IMAGES = ROOT / "infra" / "images"
 REQUIREMENTS = ROOT / "requirements"
-NAMES = ("studio", "practice")
 # Names of modules that say nothing of the distribution they come in.
 SHARED = {"google": {"protobuf", "googleapis-common-protos"}}
 
@@ -33,23 +32,9 @@ LOCK = _locked(REQUIREMENTS / "requirements.lock")
 STUDIO = _locked(REQUIREMENTS / "studio.lock")
 
 
-def _instructions(name):
-    """The instructions of a Containerfile, continued lines joined, without comments."""
-    text = (IMAGES / f"{name}.Containerfile").read_text()
-    text = re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).replace("\\\n", " ")
-    return [line.split(None, 1) for line in text.splitlines() if line.strip()]
-
-
-def _final(name):
-    """The instructions of the last stage."""
-    found = _instructions(name)
-    last = max(n for n, (word, _) in enumerate(found) if word == "FROM")
-    return found[last:]
-
-
 def _left_out():
     """Distributions of the lock that the practice image does without."""
-    text = " ".join(rest for _, rest in _instructions("practice"))
+    text = " ".join(rest for _, rest in instructions("practice"))
     return set(re.search(r"'\^\(([a-z0-9|-]+)\)=='", text).group(1).split("|"))
 
 
@@ -162,32 +147,32 @@ def test_practice_leaves_out_only_what_nothing_in_it_needs():
 
 @of_both
 def test_an_image_runs_as_nobody_in_particular(name):
-    final = dict(_final(name))
-    assert final["USER"] == "10001:10001"
+    last = dict(final(name))
+    assert last["USER"] == "10001:10001"
     overlay = manifests.workloads("local")
     for workload in overlay:
         if workload["metadata"]["name"] == name:
             context = manifests.pod(workload)["securityContext"]
             ids = f"{context['runAsUser']}:{context['runAsGroup']}"
-            assert ids == final["USER"]
-    assert final["STOPSIGNAL"] == "SIGTERM"
+            assert ids == last["USER"]
+    assert last["STOPSIGNAL"] == "SIGTERM"
 
 
 @of_both
 def test_the_last_stage_holds_no_tools_and_no_source(name):
-    final = _final(name)
-    runs = " ".join(rest for word, rest in final if word == "RUN")
+    stage = final(name)
+    runs = " ".join(rest for word, rest in stage if word == "RUN")
     assert not re.search(r"\b(gcc|make|pip|git|curl|build)\b", runs)
-    copies = [rest for word, rest in final if word in ("COPY", "ADD")]
+    copies = [rest for word, rest in stage if word in ("COPY", "ADD")]
     assert copies == ["--from=build /opt/amadeus /opt/amadeus"]
     assert all(
-        "--without-pip" in rest for _, rest in _instructions(name) if "venv " in rest
+        "--without-pip" in rest for _, rest in instructions(name) if "venv " in rest
     )
 
 
 @of_both
 def test_no_secret_is_built_in(name):
-    for word, rest in _instructions(name):
+    for word, rest in instructions(name):
         if word in ("ENV", "ARG"):
             assert not re.search(r"TOKEN|PASSWORD|SECRET|KEY", rest)
 
@@ -198,17 +183,17 @@ def test_what_an_image_says_of_itself_is_what_the_code_means(name, monkeypatch):
 
     from tests.infra import settings
 
-    final = dict(_final(name))
-    pairs = re.findall(r"([A-Z_]+)=(\S+)", final["ENV"])
-    ours = {key: value for key, value in pairs if key.startswith("AMADEUS_")}
+    last = dict(final(name))
+    told = containerfiles.variables(name)
+    ours = {key: value for key, value in told.items() if key.startswith("AMADEUS_")}
     assert ours.keys() <= settings.read_names()
     monkeypatch.setenv("AMADEUS_STUDIO_INSECURE", "true")
-    config, _ = settings.parse(json.loads(final["CMD"]), ours, monkeypatch)
-    ports = [int(port) for port in final["EXPOSE"].split()]
+    config, _ = settings.parse(containerfiles.command(name)[1:], ours, monkeypatch)
+    ports = [int(port) for port in last["EXPOSE"].split()]
     assert ports == [config.port, config.metrics_port]
-    assert final["VOLUME"] == ours["AMADEUS_HOME"]
-    assert json.loads(final["ENTRYPOINT"])[-1] == "amadeus"
-    probe = json.loads(final["HEALTHCHECK"].partition("CMD ")[2])
+    assert last["VOLUME"] == ours["AMADEUS_HOME"]
+    assert containerfiles.command(name)[0] == "amadeus"
+    probe = json.loads(last["HEALTHCHECK"].partition("CMD ")[2])
     assert probe == ["python", "-m", "serving.studio.probe"]
 
 
@@ -224,7 +209,7 @@ def test_everything_an_image_is_built_from_is_let_in(name):
     assert "*" in lines
     copied = {
         word.split("/")[0]
-        for instruction, rest in _instructions(name)
+        for instruction, rest in instructions(name)
         if instruction == "COPY" and not rest.startswith("--from")
         for word in rest.split()[:-1]
     }
