@@ -14,7 +14,7 @@ import re
 import secrets
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,7 +57,11 @@ class StoredVoice(NamedTuple):
 
 
 def publish_voice(
-    store: str | Store, deu: str, voice_path: Path, *, lineage: bytes | None = None
+    store: str | Store,
+    deu: str,
+    voice_path: Path,
+    *,
+    lineage: bytes | Callable[[int], bytes | None] | None = None,
 ) -> str:
     """Puts a voice into a store as the next generation of a deu there.
 
@@ -67,7 +71,8 @@ def publish_voice(
       store: Where all deus are: a URL, a path, or a store that is open.
       deu: Name of the deu there.
       voice_path: SavedModel folder.
-      lineage: Who it came from, as `pedigree.write_pedigree` wrote it; None: it travels without.
+      lineage: Who it came from, as `pedigree.write_pedigree` wrote it, or what writes it for a voice that is born here,
+        given its number; None: it travels without.
 
     Returns:
       Where it is: `<store>/<deu>/<generation>`.
@@ -82,12 +87,16 @@ def publish_voice(
     digest = content.read_personality(voice_path).digest
     with tempfile.TemporaryDirectory(prefix="amadeus-publish-") as folder:
         packed = Path(folder, "voice.deu")
-        bundle.write_bundle(voice_path, packed, lineage=lineage)
+        known = None if callable(lineage) else lineage
+        # Before a number is taken: a voice that is damaged takes none.
+        bundle.write_bundle(voice_path, packed, lineage=known)
         shelf = _Shelf.of(store, deu)
         for found in shelf.voices:
             if found.digest == digest:
                 return found.uri
         number = _claim(store, deu, digest, shelf)
+        if callable(lineage):
+            bundle.write_bundle(voice_path, packed, lineage=lineage(number))
         key = f"{deu}/{number}/{_hex(digest)}{bundle.SUFFIX}"
         store.upload(packed, key, sha256=digest_file(packed))
     return f"{store.url}/{deu}/{number}"

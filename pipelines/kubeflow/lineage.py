@@ -21,6 +21,7 @@ from ml_metadata.errors import AlreadyExistsError, NotFoundError
 from ml_metadata.proto import metadata_store_pb2
 from tfx import types
 
+from amadeus.lineage.behind import learned_by
 from amadeus.lineage.store import connect, connection, persist, worded
 from amadeus.lineage.write import (
     DEU_CONTEXT_TYPE,
@@ -28,6 +29,7 @@ from amadeus.lineage.write import (
     host_facts,
     input_event,
 )
+from amadeus.personality.pedigree import Take
 from components import artifacts as own_types
 from pipelines.kubeflow.contract import Task
 
@@ -122,6 +124,13 @@ class Record:
     def practised(self, practice: str) -> None:
         """Gathers the run under the practice it is of, and its personalities under their deu."""
         self._write(lambda: self._gather(practice))
+
+    def takes_behind(self, artifact: types.Artifact) -> tuple[Take, ...]:
+        """Finds the recordings that an input was made of; none where nobody recorded them."""
+        with worded(self._url):
+            (known,) = self._store.get_artifacts_by_id([artifact.id])
+            found = learned_by(self._store, known).takes
+        return tuple(Take(t.name, t.digest, t.splits, t.duration_s) for t in found)
 
     def _write(self, write: Callable[[], None]) -> None:
         """Writes, and once more where another container has made the same type or context in between.

@@ -5,7 +5,7 @@ None of these leaves the container: where an executor has written one down, the 
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from tfx.utils import import_utils
 from amadeus.errors import RecordingError
 from amadeus.personality import content
 from amadeus.personality.generations import mlmd_uuid
+from amadeus.personality.pedigree import Take
 from amadeus.stores import publish_voice
 from amadeus.v1 import practice_pb2
 from components import artifacts as own_types
@@ -28,7 +29,7 @@ from components.audio_example_gen.driver import FINGERPRINT_KEY, RECORDINGS_KEY
 from components.personality_writer.write import identity
 from components.pusher.executor import PUSH_DESTINATION_KEY, PUSHED_MODEL_KEY
 from components.trainer.executor import CHECKPOINTS_PATH_KEY
-from pipelines.kubeflow import checkpoints, names, sources
+from pipelines.kubeflow import checkpoints, names, pedigrees, sources
 from pipelines.kubeflow.contract import Invocation, Task
 
 PLACES = (RECORDINGS_KEY, PUSH_DESTINATION_KEY, CHECKPOINTS_PATH_KEY)
@@ -196,16 +197,34 @@ def bring_parent(work: Work, inputs: Artifacts) -> str | None:
     return key
 
 
-def publish(work: Work, outputs: Artifacts) -> None:
-    """Brings what was pushed here to the store, which counts the generations of all runs."""
+def publish(
+    work: Work, outputs: Artifacts, takes: Callable[[], Sequence[Take]]
+) -> None:
+    """Brings what was pushed here to the store, which counts the generations of all runs.
+
+    Args:
+      work: Which component.
+      outputs: What it made.
+      takes: Tells what the voice learned from.
+    """
     if PUSHED_MODEL_KEY not in outputs:
         return
     (pushed,) = outputs[PUSHED_MODEL_KEY]
     if pushed.get_int_custom_property(PUSHED_KEY) != 1:
         return
     path = Path(pushed.get_string_custom_property(_DESTINATION_KEY))
-    uri = publish_voice(work.personalities_url, work.deu, path)
     personality = content.read_personality(path)
+
+    def lineage(generation: int) -> bytes | None:
+        return pedigrees.write(
+            personality,
+            takes(),
+            store_url=work.personalities_url,
+            deu=work.deu,
+            generation=generation,
+        )
+
+    uri = publish_voice(work.personalities_url, work.deu, path, lineage=lineage)
     personality.generation = int(uri.rpartition("/")[2])
     pushed.set_string_custom_property(_DESTINATION_KEY, uri)
     pushed.set_string_custom_property(_VERSION_KEY, str(personality.generation))

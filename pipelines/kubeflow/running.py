@@ -7,7 +7,7 @@ every machine is in `places`.
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from google.protobuf import json_format
@@ -18,15 +18,19 @@ from tfx.dsl.components.base import base_beam_executor, base_executor
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from amadeus.journal import emit
+from amadeus.personality.pedigree import Take
 from amadeus.v1 import practice_pb2
 from components import artifacts as own_types
 from components.code_digest import CODE_DIGEST_KEY, running_code_digest
-from components.pusher.executor import PUSHED_MODEL_KEY
+from components.pusher.executor import MODEL_KEY, PUSHED_MODEL_KEY
 from pipelines.kubeflow import names, places
 from pipelines.kubeflow.contract import GivenArtifact
 from pipelines.kubeflow.lineage import Placed, Record, external_id
 
-_SESSION_KEY = "store_session_info"  # Kubeflow's own note on how to reach its bucket
+_NOTES = (
+    "store_session_info",  # Kubeflow's own, on how to reach its bucket
+    places.CHECKPOINTS_KEY,
+)
 _VALUE_KINDS = ("string_value", "int_value", "double_value")
 
 
@@ -43,6 +47,7 @@ def run(work: places.Work, record: Record | None) -> dict[str, dict[str, Any]]:
     Raises:
       Exception: Whatever the executor raised.
     """
+    places.forget_lessons(work)
     spec = work.kind.SPEC_CLASS
     inputs = _typed(work, work.invocation.inputs, spec.INPUTS)
     outputs = _typed(work, work.invocation.outputs, spec.OUTPUTS)
@@ -61,13 +66,14 @@ def run(work: places.Work, record: Record | None) -> dict[str, dict[str, Any]]:
             record.skip()
         return {key: {} for key in outputs}
     _execute(work, inputs, outputs, properties)
-    places.publish(work, outputs)
+    places.publish(work, outputs, lambda: _takes(record, inputs))
     places.forget_paths(work, outputs)
     if record is not None:
         record.finish({key: _made(work, key, one) for key, (one,) in outputs.items()})
         if names.PRACTICE in work.invocation.parameters:
             record.practised(work.practice)
-    return {key: _properties(artifact) for key, (artifact,) in outputs.items()}
+    notes = {places.CHECKPOINTS_KEY: work.lesson_url} if work.lesson_url else {}
+    return {key: _properties(artifact) | notes for key, (artifact,) in outputs.items()}
 
 
 def _execute(
@@ -89,6 +95,14 @@ def _execute(
             component=name, duration_s=duration_s
         )
     )
+
+
+def _takes(record: Record | None, inputs: places.Artifacts) -> Sequence[Take]:
+    """Asks the metadata what lies behind a model: where there are none, its recordings are told to nobody."""
+    if record is None or MODEL_KEY not in inputs:
+        return ()
+    (model,) = inputs[MODEL_KEY]
+    return record.takes_behind(model)
 
 
 def _executor(work: places.Work) -> base_executor.BaseExecutor:
@@ -121,7 +135,7 @@ def _artifact(kind: type[types.Artifact], given: GivenArtifact) -> types.Artifac
     artifact.uri = str(given.path)
     declared = kind.PROPERTIES or {}
     for key, value in given.properties.items():
-        if key == _SESSION_KEY or not isinstance(value, str | int | float):
+        if key in _NOTES or not isinstance(value, str | int | float):
             continue
         if key in declared:
             is_int = declared[key].mlmd_type() == metadata_store_pb2.INT

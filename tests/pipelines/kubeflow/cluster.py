@@ -64,11 +64,15 @@ class Cluster:
       root: Pipeline root, in a bucket.
       environment: Of every container: what its secrets hold, and where emulators are.
       publish_logs: Whether logs are an artifact, as of KFP 2.5.
+
+    Attributes:
+      lost: Task and attempt of each pod whose node is taken away when its container has ended, and nothing is uploaded.
     """
 
     def __init__(self, folder, root, environment, *, publish_logs=True):
         self.folder, self.root, self.environment = folder, root, environment
         self.publish_logs = publish_logs
+        self.lost = set()
         self._cache = {}
         self._numbers = itertools.count(1)
 
@@ -225,6 +229,8 @@ class _Pod:
             self._download()
             self._make_folders()
             if self._execute(watch) != 0:
+                return None
+            if (self.step.name, self.attempt) in self.step.cluster.lost:
                 return None
             return self._collect()
         finally:

@@ -5,6 +5,7 @@ import pytest
 from pipelines.kubeflow import client_patience
 from pipelines.kubeflow.client import Cluster
 from pipelines.kubeflow.client_endpoint import Endpoint
+from tests.personality.conftest import bundle_bytes, voice_path  # noqa: F401
 from tests.pipelines.kubeflow.stand_in import StandIn
 
 

@@ -1,6 +1,7 @@
 """Checkpoints that outlast the disk they were written on."""
 
 import errno
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -29,7 +30,8 @@ def write(folder, text):
 
 
 def keys(url):
-    return [entry.key for entry in open_store(url).list()]
+    listed = [entry.key for entry in open_store(url).list()]
+    return [key for key in listed if not key.endswith("taught-at")]
 
 
 def read(url):
@@ -62,13 +64,62 @@ def test_what_is_written_is_copied_while_the_lesson_goes_on(tmp_path):
     with checkpoints.kept(tmp_path / "pod-2", url):
         taken_up = tmp_path / "pod-2" / "lesson" / "training.npz"
         assert taken_up.read_text() == "step 210"
-    assert keys(url) == [], "a lesson that is over needs none"
+    assert read(url) == "step 210", "its voice has not left the container yet"
     assert not [t for t in threading.enumerate() if t.name == "checkpoints"]
+
+
+def test_a_lesson_whose_voice_is_in_the_bucket_is_forgotten(tmp_path):
+    url = str(tmp_path / "store")
+    with checkpoints.kept(tmp_path / "pod", url):
+        write(tmp_path / "pod", "step 100")
+        wait_for(lambda: keys(url) == ["lesson/training.npz"])
+    for _ in range(2):  # who forgets may be killed and tried again
+        checkpoints.forget(url)
+        assert list(open_store(url).list()) == []
+
+
+def test_what_nobody_came_back_to_is_removed_after_a_while(tmp_path, monkeypatch):
+    def teach(lesson):
+        url = str(tmp_path / "checkpoints" / lesson)
+        with checkpoints.kept(tmp_path / f"pod-{lesson}", url):
+            write(tmp_path / f"pod-{lesson}", "step 100")
+            wait_for(lambda: keys(url))
+
+    def left():
+        return sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+
+    clock = [1e9]
+    monkeypatch.setattr(checkpoints.time, "time", lambda: clock[0])
+    undated = tmp_path / "checkpoints" / "undated" / "lesson" / "training.npz"
+    undated.parent.mkdir(parents=True)
+    undated.write_text("of a release that dated nothing")
+    teach("first")
+    clock[0] += checkpoints.MAX_AGE_S - 1
+    teach("second")
+    assert left() == ["first", "second", "undated"]
+    clock[0] += 2
+    teach("third")
+    assert left() == ["second", "third"]
+
+
+def test_a_lesson_that_goes_on_for_weeks_does_not_grow_old(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "_DATED_S", 0.0)
+    url = str(tmp_path / "store")
+
+    def dated():
+        return open_store(url).read("taught-at", max_bytes=100)
+
+    with checkpoints.kept(tmp_path / "pod", url):
+        before, now = dated(), checkpoints.time.time() + 1e6
+        monkeypatch.setattr(checkpoints.time, "time", lambda: now)
+        write(tmp_path / "pod", "step 100")
+        wait_for(lambda: dated() != before)
 
 
 def test_a_store_that_is_gone_for_a_while_ends_no_lesson(tmp_path, caplog):
     url, folder = tmp_path / "store", tmp_path / "pod"
     with checkpoints.kept(folder, str(url)):
+        shutil.rmtree(url)
         url.write_text("a file where a folder should be")
         write(folder, "step 100")
         wait_for(lambda: "was not kept" in caplog.text)

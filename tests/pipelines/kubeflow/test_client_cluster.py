@@ -9,7 +9,6 @@ from pipelines.kubeflow import names
 from pipelines.kubeflow.client_package import find_deu, read_package
 from tests.cli import terminal
 from tests.e2e.sounds import write_takes
-from tests.personality.conftest import bundle_bytes, voice_path  # noqa: F401
 from tests.personality.forging import contents, forge, rewritten
 from tests.pipelines.kubeflow.played_runs import Scene
 from tests.pipelines.kubeflow.small_package import small_package
@@ -89,7 +88,7 @@ def test_a_practice_is_compiled_into_a_file(home, tmp_path):
 def test_a_practice_is_followed_to_the_voice_that_plays_here(
     api,
     home,
-    bundle_bytes,  # noqa: F811
+    bundle_bytes,
     tmp_path,
 ):
     takes, store = tmp_path / "takes", str(tmp_path / "voices")

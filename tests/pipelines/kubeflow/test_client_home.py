@@ -14,12 +14,11 @@ from pipelines.kubeflow.client_recordings import (
     name_recordings,
     place_recordings,
 )
-from tests.personality.conftest import bundle_bytes, voice_path  # noqa: F401
 from tests.personality.forging import contents, forge, rewritten
 
 
 @pytest.fixture
-def publish(bundle_bytes, tmp_path):  # noqa: F811
+def publish(bundle_bytes, tmp_path):
     """Publishes a voice of a practice; those of several seeds are several voices."""
     from amadeus.personality.bundle import read_bundle
 

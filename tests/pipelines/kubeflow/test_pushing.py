@@ -10,7 +10,6 @@ from ml_metadata.proto import metadata_store_pb2
 from amadeus.personality import content
 from amadeus.stores import fetch_voice, list_voices
 from pipelines.kubeflow import entrypoint, names
-from tests.personality.conftest import voice_path  # noqa: F401
 from tests.pipelines.conftest import process_settings_kept
 from tests.pipelines.kubeflow.cluster import last_words
 
@@ -26,6 +25,7 @@ class Pods:
         self.path, self.store_url = path, str(path / "store")
         self.metadata_url = f"sqlite://{path}/metadata.sqlite"
         self.model = path / "model"
+        path.mkdir(exist_ok=True)
         shutil.copytree(voice, self.model / "Format-Serving")
         self.evaluation = path / "evaluation"
         self.evaluation.mkdir()
@@ -103,7 +103,7 @@ def _listed(uri, properties):
 
 
 @pytest.fixture(scope="module")
-def pods(tmp_path_factory, voice_path):  # noqa: F811
+def pods(tmp_path_factory, voice_path):
     return Pods(tmp_path_factory.mktemp("pods"), voice_path)
 
 

@@ -182,14 +182,15 @@ def test_a_run_of_the_same_comes_from_the_cache_and_makes_nothing_new(
 def test_a_task_that_fails_says_why_in_its_log_and_in_the_metadata(town, tmp_path):
     (tmp_path / "letter.wav").write_text("Dear Constanze")
     upload(tmp_path / "letter.wav", "s3://mlpipeline/letters/letter.wav")
-    text = town.package(town.profile)
+    text = town.package(town.profile, retries=2)
     arguments = town.arguments(recordings=["s3://mlpipeline/letters"])
     with pytest.raises(RunFailed) as failed:
         town.cluster.run(text, arguments)
     run = failed.value.run
     assert failed.value.task == "audio-example-gen"
-    assert run.attempts == {"prepare": 1, "audio-example-gen": 1}
+    assert run.attempts == {"prepare": 1, "audio-example-gen": 3}
     log = run.log("audio-example-gen")
+    assert log.count("component_started") == 1, "the letter was listened to once"
     assert "letter.wav" in log
     assert "Traceback" not in log
     word = last_words(log.encode())
@@ -202,11 +203,14 @@ def test_a_task_that_fails_says_why_in_its_log_and_in_the_metadata(town, tmp_pat
 
 
 def kill(task, attempt, process):
-    """Takes nodes away: the trainer's once it has a checkpoint, the evaluator's as often as it may be tried."""
+    """Takes nodes away: the trainer's once it has a checkpoint, the evaluator's as often as it may be tried.
+
+    The trainer's second is taken away, too, when it has taught and its voice has not left it (`lost`).
+    """
     if task == "trainer" and attempt == 1:
-        wait_for(_checkpoints, process)
+        wait_for(lambda: any(key.endswith(".npz") for key in _checkpoints()), process)
         process.kill()
-    if task == "evaluator" and attempt <= 2:
+    if task == "evaluator" and attempt <= 3:
         process.kill()
 
 
@@ -214,8 +218,9 @@ def kill(task, attempt, process):
 def child(town, tmp_path_factory):
     """A run that grows from the first, is killed, fails, and is taken up by `Retry`: the same run, the same id."""
     long = profile_with(town.profile, step_count=N_LONG, early_stop=False)
-    text = town.package(long, retries=1)
+    text = town.package(long, retries=2)
     arguments = town.arguments(practice="3-child", parent_generation=names.LATEST)
+    town.cluster.lost = {("trainer", 2)}
     town.cluster.environment["AMADEUS_CHECKPOINT_INTERVAL_S"] = "0.2"
     with pytest.raises(RunFailed) as failed:
         town.cluster.run(text, arguments, watch=kill)
@@ -227,22 +232,30 @@ def child(town, tmp_path_factory):
 
 def test_a_container_that_is_killed_goes_on_from_its_checkpoint(town, child):
     """Its pod is gone with all that was in it: what is left is in the bucket."""
-    assert child.attempts["trainer"] == 2
-    log = (child.folder / "trainer-02.log").read_bytes()
-    progress = [
-        event.training_progress.step
-        for event in read_events([log])
-        if event.HasField("training_progress")
-    ]
-    assert 1 < progress[0] < progress[-1] == N_LONG
-    assert not _checkpoints(), "what was finished needs none"
+    first, *_, last = steps_of(child, "trainer-02")
+    assert 1 < first < last == N_LONG
     states = town.states(child)
     assert states["trainer"] == "COMPLETE"
     assert len(states) == len(TASKS) - 1, "one execution for each task"
 
 
+def test_a_lesson_is_not_lost_with_the_node_that_its_voice_was_on(town, child):
+    """Its container had ended well, and the launcher was bringing the voice to the bucket."""
+    assert child.attempts["trainer"] == 3
+    before, again = steps_of(child, "trainer-02"), steps_of(child, "trainer-03")
+    assert before[0] < again[0] <= again[-1] == N_LONG
+    assert not _checkpoints(), "the voice is in the bucket"
+
+
+def steps_of(run, attempt):
+    """The steps that an attempt at the trainer told of."""
+    events = read_events([(run.folder / f"{attempt}.log").read_bytes()])
+    told = [e.training_progress for e in events if e.HasField("training_progress")]
+    return [progress.step for progress in told]
+
+
 def test_a_run_that_has_failed_is_taken_up_where_it_failed(town, child):
-    assert child.attempts["evaluator"] == 3
+    assert child.attempts["evaluator"] == 4
     assert {child.attempts[task] for task in ("prepare", "pusher")} == {1}
     assert set(child.cached) == {"audio-example-gen", "ddsp-transform"}
     assert town.states(child)["evaluator"] == "COMPLETE"

@@ -6,7 +6,6 @@ from amadeus.errors import ConfigError, NotHeldError, RecordingError
 from amadeus.stores import open_store, publish_voice
 from pipelines.kubeflow import names, preparing, sources
 from pipelines.kubeflow.contract import Invocation
-from tests.personality.conftest import voice_path  # noqa: F401
 from tests.stores.conftest import amazon_environment, nobody, reach  # noqa: F401
 from tests.stores.emulators import make_bucket
 
@@ -77,7 +76,7 @@ def test_recordings_that_are_none_are_refused(bucket, tmp_path, given, match):
         look(tmp_path, **given)
 
 
-def test_a_parent_is_found_by_number_or_as_the_latest(tmp_path, voice_path):  # noqa: F811
+def test_a_parent_is_found_by_number_or_as_the_latest(tmp_path, voice_path):
     store = str(tmp_path / "store")
     assert sources.find_parent(store, "cello", names.LATEST) == (0, "")
     publish_voice(store, "cello", voice_path)
@@ -91,7 +90,7 @@ def test_a_parent_is_found_by_number_or_as_the_latest(tmp_path, voice_path):  # 
         sources.find_parent("", "cello", 0)
 
 
-def test_a_parent_that_was_replaced_meanwhile_is_refused(tmp_path, voice_path):  # noqa: F811
+def test_a_parent_that_was_replaced_meanwhile_is_refused(tmp_path, voice_path):
     store = str(tmp_path / "store")
     publish_voice(store, "cello", voice_path)
     other = sources.Parent(1, "sha256:another")
@@ -99,7 +98,7 @@ def test_a_parent_that_was_replaced_meanwhile_is_refused(tmp_path, voice_path): 
         sources.fetch_parent(store, "cello", other, tmp_path)
 
 
-def test_a_voice_that_is_parent_and_child_at_once_is_fetched_once(tmp_path, voice_path):  # noqa: F811
+def test_a_voice_that_is_parent_and_child_at_once_is_fetched_once(tmp_path, voice_path):
     """A lesson may end with the very voice it began with."""
     store = str(tmp_path / "store")
     publish_voice(store, "cello", voice_path)
