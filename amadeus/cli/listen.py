@@ -3,7 +3,7 @@
 import click
 
 from amadeus.cli.output import check_output
-from amadeus.cli.recordings import find_recordings
+from amadeus.cli.recordings import find_recordings, refuse_sets
 from amadeus.home import Home, explain_os_errors
 
 
@@ -44,6 +44,7 @@ def listen_command(
         profiles.parse_learner_settings(learner)
     )
     page_path = check_output(html, suffixes=(".html", ".htm")) if html else None
+    refuse_sets(recordings, where="the coach listens to recordings only")
     from amadeus.listen import document, text
     from amadeus.listen.coach import check_teachable, listen  # numpy, onnxruntime
 

@@ -3,8 +3,9 @@
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,11 +18,11 @@ from amadeus.cli.kubeflow_options import (
     refuse_kubeflow,
     run_options,
 )
-from amadeus.cli.recordings import find_recordings
+from amadeus.cli.recordings import find_recordings, refuse_sets
 from amadeus.cli.rooms import load
 from amadeus.cli.studio_options import read_address, studio_options
 from amadeus.cli.tune import tune
-from amadeus.errors import ConfigError, HomeError
+from amadeus.errors import ConfigError, HomeError, legible
 from amadeus.home import Deu, Home, explain_os_errors, write_atomically
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ def imitate(
     follows: bool,
     **options: Any,
 ) -> int:
-    """Teach the deu NAME to sound like RECORDINGS: files, folders, globs, gs:// or s3:// URLs.
+    """Teach the deu NAME to sound like RECORDINGS: files, folders, globs, gs:// or s3:// URLs, data sets.
+
+    A data set is nsynth:PATH#family=flute,source=acoustic; see `amadeus dataset`.
 
     Ctrl-C stops in good order; the same command takes up where it stopped.
 
@@ -108,6 +111,7 @@ def imitate(
     if runner == "kubeflow":
         endpoint, choices = read_endpoint(options), read_choices(options)
         _refuse_studio(read_address(**options), session_id)
+        refuse_sets(recordings, where="a cluster takes recordings only")
         on_cluster = load("pipelines.kubeflow.client_practice")
         return on_cluster.imitate(
             home,
@@ -129,6 +133,7 @@ def imitate(
     )
     if deu is None:
         refuse_beam_args(beam_arg)
+        refuse_sets(recordings, where="a studio takes recordings only")
         served = load("serving.cli.practice")
         with find_recordings(home, recordings).shown() as paths:
             return served.imitate(
@@ -225,6 +230,7 @@ def write_request(
     beam_args: Sequence[str],
     *,
     names: Sequence[str] = (),
+    sets: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
     """Makes the folder of a new practice with its request, and returns it.
 
@@ -234,16 +240,22 @@ def write_request(
       profile: How to learn, completed.
       beam_args: Options for Beam as they stand.
       names: What to call the recordings, one for each; none means by their file names.
+      sets: Data sets to learn from as well: what to call them, and where they are.
     """
     from google.protobuf import json_format
 
+    from amadeus.audio.recordings import to_uri
     from amadeus.v1 import practice_pb2
 
     practice_path = deu.practices_path / new_practice_id()
+    called = [*(names or (path.name for path in paths)), *sets]
     request = practice_pb2.ImitationRequest(
         deu=deu.name,
         practice=practice_path.name,
-        recordings=practice_pb2.Recordings(uri=map(str, paths), name=names),
+        recordings=practice_pb2.Recordings(
+            uri=[*map(to_uri, paths), *sets.values()],
+            name=map(legible, called) if names or sets else (),
+        ),
         learner_profile=profile,
         beam_arg=beam_args,
         parent_generation=deu.current_generation(),

@@ -1,12 +1,14 @@
-"""Which recordings an ama means, on this machine and in buckets."""
+"""Which recordings an ama means, on this machine, in buckets and in data sets."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import click
 
+from amadeus.errors import ConfigError, legible
 from amadeus.home import Home
 
 
@@ -16,10 +18,12 @@ class Recordings(NamedTuple):
     Attributes:
       paths: Where they are kept; those of buckets in the home.
       names: What to call them, one for each; none: by the names of their files.
+      sets: Data sets that are here now: what the ama called them, and how components find them.
     """
 
     paths: list[Path]
     names: list[str]
+    sets: Mapping[str, str] = MappingProxyType({})
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[list[Path]]:
@@ -34,29 +38,52 @@ class Recordings(NamedTuple):
 
 
 def find_recordings(home: Home, words: Sequence[str]) -> Recordings:
-    """Finds the recordings that files, folders, globs and URLs mean; those in buckets are brought here.
+    """Finds the recordings that files, folders, globs, URLs and data sets mean; what is in buckets is brought here.
 
     Raises:
       RecordingError: A word means none.
       StoreError: A bucket cannot be read.
     """
     from amadeus.audio import recordings
+    from amadeus.datasets.choice import is_dataset
     from amadeus.stores.addresses import is_url
 
-    urls = list(dict.fromkeys(word for word in words if is_url(word)))
-    local = [word for word in words if not is_url(word)]
-    paths = recordings.find_recordings(local) if local or not urls else []
-    if not urls:
-        return Recordings(paths, [])
-    from amadeus.stores.recordings import bring_recordings
+    words = list(dict.fromkeys(words))
+    sets = [word for word in words if is_dataset(word)]
+    urls = [word for word in words if is_url(word) and word not in sets]
+    local = [word for word in words if word not in sets and word not in urls]
+    paths = recordings.find_recordings(local) if local or not (urls or sets) else []
+    names: list[str] = []
+    if urls:
+        from amadeus.stores.recordings import bring_recordings
 
-    brought = [
-        one
-        for url in urls
-        for one in bring_recordings(url, home.recordings_path, say=_say)
-    ]
-    names = [path.name for path in paths] + [one.name for one in brought]
-    return Recordings([*paths, *(one.path for one in brought)], names)
+        names = [legible(path.name) for path in paths]
+        for url in urls:
+            brought = bring_recordings(url, home.recordings_path, say=_say)
+            paths += [one.path for one in brought]
+            names += [one.name for one in brought]
+    if sets:
+        from amadeus.datasets.bringing import bring
+
+        cache = home.recordings_path
+        found = {word: bring(word, cache, say=_say) for word in sets}
+        return Recordings(paths, names, found)
+    return Recordings(paths, names)
+
+
+def refuse_sets(words: Sequence[str], *, where: str) -> None:
+    """Refuses data sets where they cannot be practised on.
+
+    Raises:
+      ConfigError: There is one.
+    """
+    from amadeus.datasets.choice import is_dataset
+
+    found = next((word for word in words if is_dataset(word)), None)
+    if found is not None:
+        raise ConfigError(
+            f"{found} is a data set, and {where}: practise on it on this machine, or name recordings."
+        )
 
 
 def bring_file(home: Home, url: str) -> Path:

@@ -7,15 +7,18 @@ some of these and on melodies that are made in the tests and were never fitted o
 """
 
 import dataclasses
+import functools
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from amadeus.audio import decode
-from amadeus.errors import RecordingError
+from amadeus.audio import decode, skips
+from amadeus.errors import RecordingError, legible
 from amadeus.features import extract
 from amadeus.features.types import PitchTracker
 from amadeus.listen.advice import advise
@@ -31,8 +34,10 @@ from amadeus.listen.outlook import find_strengths, find_weaknesses
 from amadeus.listen.playing import describe_playing, estimate_tuning
 from amadeus.listen.report import Report, TakeReport, Warning
 from amadeus.listen.take import Excerpt, hear_take
-from amadeus.listen.warnings import find_misfits, find_warnings
+from amadeus.listen.warnings import find_misfits, find_mixture, find_warnings
 from amadeus.v1 import profiles_pb2
+
+T = TypeVar("T")
 
 MIN_PITCHED_S = 1.0
 ENOUGH_S = 60.0  # less than a minute teaches a voice, but leaves notes out
@@ -60,20 +65,40 @@ def listen(
 
     Raises:
       ConfigError: The instrument is not known.
-      RecordingError: A file cannot be read.
+      RecordingError: More files cannot be read than the profile's `max_skipped_fraction` lets be skipped.
     """
     asked = check_name(instrument) if instrument else None
-    infos = [decode.probe(path) for path in paths]
-    durations_s = [info.duration_s or math.nan for info in infos]
-    plan = _plan(durations_s, limit_s)
+    probed = [_try(path, functools.partial(decode.probe, path)) for path in paths]
+    known = [
+        (path, info)
+        for path, info in zip(paths, probed, strict=True)
+        if isinstance(info, decode.AudioInfo)
+    ]
+    durations_s = [info.duration_s or math.nan for _, info in known]
+    plan = _plan(durations_s, limit_s) if known else []
     tracker = _make_tracker(profile)
-    jobs = [job for job in zip(paths, infos, plan, strict=True) if job[2] != []]
+    jobs = [(*one, part) for one, part in zip(known, plan, strict=True) if part != []]
+
+    def hear(
+        job: tuple[Path, decode.AudioInfo, list[Excerpt] | None],
+    ) -> TakeReport | skips.Unusable:
+        return _try(job[0], functools.partial(_hear, *job, profile, tracker))
+
     with ThreadPoolExecutor(_N_THREADS) as pool:  # decoding and spectra leave the lock
-        takes = list(pool.map(lambda job: _hear(*job, profile, tracker), jobs))
+        heard = list(pool.map(hear, jobs))
+    skipped = skips.gather(
+        one for one in (*probed, *heard) if isinstance(one, skips.Unusable)
+    )
+    skips.check(skipped, len(paths), max_fraction=profile.max_skipped_fraction)
+    takes = [take for take in heard if isinstance(take, TakeReport)]
     unheard_s = float(
         np.nansum([d for d, part in zip(durations_s, plan, strict=True) if part == []])
     )
     report = _summarise(takes, unheard_s, asked, profile)
+    rates = Counter(info.sample_rate for _, info in known)
+    report.warnings.extend(
+        find_mixture(skipped, len(paths), rates, sample_rate=profile.sample_rate)
+    )
     return _conclude(report, sample_rate=profile.sample_rate)
 
 
@@ -119,6 +144,18 @@ def _too_little(report: Report) -> str:
         f"({share:.0%}), and at least {MIN_PITCHED_S:g} s is needed: give takes of single notes, without noise or "
         "accompaniment."
     )
+
+
+def _try(path: Path, hear: Callable[[], T]) -> T | skips.Unusable:
+    """Hears a take, or says why it cannot be learned from.
+
+    Raises:
+      RecordingError: It is no fault of the file.
+    """
+    try:
+        return hear()
+    except RecordingError as error:
+        return skips.judge(legible(Path(path).name), error)
 
 
 def _hear(

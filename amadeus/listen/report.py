@@ -22,6 +22,8 @@ WarningKind = Literal[
     "short",
     "bandwidth",
     "f0_range",
+    "skipped",
+    "sample_rates",
 ]
 
 INSIDE = {

@@ -5,8 +5,10 @@
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from amadeus.audio import skips
+from amadeus.audio.rates import say_dull
 from amadeus.listen.report import TakeReport, Warning
 from amadeus.listen.words import note_name, say_time, to_hz
 from amadeus.v1 import profiles_pb2
@@ -89,6 +91,29 @@ def find_misfits(
         "f0_max_hz": profile.f0_max_hz,
     }
     return [Warning("f0_range", text, numbers)]
+
+
+def find_mixture(
+    skipped: skips.Skips, n_takes: int, rates: Mapping[int, int], *, sample_rate: int
+) -> list[Warning]:
+    """Finds what of the recordings is left out, and which part of them was recorded at too low a rate.
+
+    Args:
+      skipped: What cannot be learned from.
+      n_takes: Takes in all.
+      rates: How many takes are recorded at which sample rate, in Hz.
+      sample_rate: Of the learner, in Hz.
+    """
+    found = []
+    if text := skips.say(skipped, n_takes):
+        numbers = {"skipped": skipped.n_takes, "takes": n_takes}
+        found.append(Warning("skipped", text, numbers))
+    # Where all are of one low rate, the bandwidth of each take says it better.
+    if len(rates) > 1 and (text := say_dull(rates, sample_rate=sample_rate)):
+        n_low = sum(count for rate, count in rates.items() if rate < sample_rate)
+        numbers = {"low_takes": n_low, "takes": n_takes, "lowest_hz": min(rates)}
+        found.append(Warning("sample_rates", text, numbers))
+    return found
 
 
 def say_warnings(warnings: Sequence[Warning]) -> list[str]:

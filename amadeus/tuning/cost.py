@@ -14,6 +14,7 @@ COMPONENTS = ("AudioExampleGen", "DdspTransform", "Trainer")  # in the order dat
 FIRST_CONCERNED: dict[str, str] = {
     "sample_rate": "AudioExampleGen",
     "eval_fraction": "AudioExampleGen",
+    "max_skipped_fraction": "AudioExampleGen",
     "frame_rate": "DdspTransform",
     "f0_tracker": "DdspTransform",
     "f0_viterbi": "DdspTransform",

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from google.protobuf import json_format
 
+from amadeus.audio.recordings import to_path
+from amadeus.datasets.choice import is_dataset
 from amadeus.errors import PracticeError, RecordingError, VoiceError
 from amadeus.home import Deu, explain_os_errors, write_atomically
 from amadeus.v1 import personality_pb2, practice_pb2
@@ -116,7 +118,7 @@ def check_recordings(
     Raises:
       RecordingError: Some are gone.
     """
-    gone = [uri for uri in recordings.uri if not Path(uri).is_file()]
+    gone = [uri for uri in recordings.uri if not _is_there(uri)]
     if not gone:
         return
     others = f" and {len(gone) - 1} more" if gone[1:] else ""
@@ -125,3 +127,8 @@ def check_recordings(
         "there any more: put them back, or name where they are now with `amadeus practice imitate "
         f"{deu.name} RECORDINGS`, which takes --learner too."
     )
+
+
+def _is_there(uri: str) -> bool:
+    # A data set that is gone says so itself, with what it was asked for.
+    return is_dataset(uri) or to_path(uri).is_file()

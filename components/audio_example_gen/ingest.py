@@ -15,21 +15,13 @@ from amadeus.audio import decode, passages
 from amadeus.v1 import profiles_pb2
 from components import records
 from components.audio_example_gen import describing, looking, sources, takes
+from components.audio_example_gen.cutting import find_cut, keep
 from components.audio_example_gen.splitting import Rule
 from components.split_names import SPLITS, Split
 
 MAX_FILES = 512  # of a split, as long as takes have files of their own
 
-_SHORTEST_PIECE_S = 0.25  # what a cut leaves must still hold a few frames
-_SHORTEST_HOLDOUT_S = 1.0
 _WHOLE_DIGITS = 32  # as many as a file's name has
-
-
-class Cut(NamedTuple):
-    """Where a lone take is divided: sounding samples of `train` before, of `eval` after."""
-
-    n_train: int
-    shortest_piece: int
 
 
 class Settings(NamedTuple):
@@ -178,14 +170,18 @@ def _write_take(look: looking.Look, rule: Rule, files: _Files) -> describing.Row
     with takes.held(look.take) as path:
         sounding = functools.partial(_passages, path, look.survey, files.sample_rate)
         cut = (
-            _find_cut(sounding(), files.sample_rate, rule.eval_fraction)
+            find_cut(
+                sounding(),
+                sample_rate=files.sample_rate,
+                eval_fraction=rule.eval_fraction,
+            )
             if len(splits) > 1
             else None
         )
         for split in SPLITS:
             if split not in splits:
                 continue
-            found = sounding() if cut is None else _keep(sounding(), split, cut)
+            found = sounding() if cut is None else keep(sounding(), split, cut)
             for passage in found:
                 files.write(split, look.take, passage)
                 n_passages += 1
@@ -223,36 +219,6 @@ def _write_notes(
             sample_rate=settings.sample_rate,
         )
     )
-
-
-def _find_cut(
-    found: Iterator[passages.Passage], sample_rate: int, eval_fraction: float
-) -> Cut:
-    n_samples = sum(len(passage.audio) for passage in found)
-    n_shortest = min(round(_SHORTEST_HOLDOUT_S * sample_rate), n_samples // 2)
-    n_eval = max(round(n_samples * eval_fraction), n_shortest)
-    return Cut(n_samples - n_eval, round(_SHORTEST_PIECE_S * sample_rate))
-
-
-def _keep(
-    found: Iterator[passages.Passage], split: Split, cut: Cut
-) -> Iterator[passages.Passage]:
-    n_before = 0  # sounding samples before this passage
-    for passage in found:
-        n_samples = len(passage.audio)
-        n_head = _snap(cut.n_train - n_before, n_samples, cut.shortest_piece)
-        n_before += n_samples
-        audio = passage.audio[:n_head] if split == "train" else passage.audio[n_head:]
-        offset = passage.offset_samples + (0 if split == "train" else n_head)
-        if len(audio):
-            yield passages.Passage(offset, audio)
-
-
-def _snap(n_head: int, n_samples: int, shortest_piece: int) -> int:
-    """Moves a cut that would leave a sliver to the end of the passage."""
-    if n_head < shortest_piece:
-        return 0
-    return n_samples if n_samples - n_head < shortest_piece else n_head
 
 
 def _passages(

@@ -9,17 +9,15 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from amadeus.audio import recordings
 from amadeus.errors import RecordingError, legible
 from amadeus.journal import emit
 from amadeus.stores.addresses import is_url
 from amadeus.v1 import practice_pb2
+from components.audio_example_gen import sources
 from components.audio_example_gen.nearby import nearby
-
-if TYPE_CHECKING:
-    from components.audio_example_gen import sources
 
 _SETTLED_NS = (
     2_000_000_000  # within this time a second change may not show in a file's times
@@ -51,7 +49,7 @@ class Gathered(NamedTuple):
 
     takes: list[Take]
     duplicates: list[tuple[str, str]]
-    sets: list["sources.Gathered"]
+    sets: list[sources.Gathered]
 
 
 def gather(uris: Sequence[str], names: Sequence[str] = ()) -> Gathered:
@@ -69,8 +67,6 @@ def gather(uris: Sequence[str], names: Sequence[str] = ()) -> Gathered:
         raise RecordingError(
             "a practice was started without recordings: name sound files, folders or globs."
         )
-    from components.audio_example_gen import sources
-
     used: dict[str, Take] = {}
     gathered = Gathered([], [], [])
     for uri, name in zip(uris, names or map(_file_name, uris), strict=True):

@@ -66,8 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _listen(session: Session, *, audio_minutes: float) -> list[str]:
-    from amadeus.audio import decode  # numpy and the decoders
-    from amadeus.listen.coach import check_teachable, listen
+    from amadeus.listen.coach import check_teachable, listen  # numpy, the decoders
     from amadeus.listen.warnings import say_warnings
 
     home = Home(session.path.parents[1])
@@ -75,13 +74,13 @@ def _listen(session: Session, *, audio_minutes: float) -> list[str]:
     if feedbacks.is_feedback(session.configuration):
         feedbacks.listen(session, home, paths)
         return []
-    minutes = sum(decode.probe(path).duration_s or 0.0 for path in paths) / 60
+    profile = session.configuration.learner_profile
+    report = listen(paths, profile=profile, limit_s=LISTENING_S)
+    minutes = report.duration_s / 60
     if minutes > audio_minutes:
         raise RecordingError(
             f"the recordings last {minutes:.0f} minutes, and this studio takes {audio_minutes:g}: leave out some."
         )
-    profile = session.configuration.learner_profile
-    report = listen(paths, profile=profile, limit_s=LISTENING_S)
     check_teachable(report)
     return list(say_warnings(report.warnings))
 
