@@ -11,20 +11,16 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from amadeus import __version__
 from amadeus.cli.main import cli
 from serving.model_server import metrics as serving_metrics
 from serving.studio.metrics import Metrics
-from tests.infra import manifests, npm, settings
+from tests.infra import containerfiles, manifests, npm, settings
 from tests.infra.manifests import INFRA
+from tests.infra.runbook import BLOCKS, PLACES, RUNBOOK, inside, the_one, without_files
 
-RUNBOOK = (INFRA / "RUNBOOK.md").read_text()
 PROSE = re.sub(r"```.*?```", "", RUNBOOK, flags=re.DOTALL)
 INLINE = re.findall(r"`([^`\n]+)`", PROSE)
-BLOCKS = [
-    line
-    for block in re.findall(r"```sh\n(.*?)```", RUNBOOK, re.DOTALL)
-    for line in block.splitlines()
-]
 COMMANDS = [
     *BLOCKS,
     *(c for c in INLINE if re.match(r"(amadeus|kubectl|docker|curl) .", c)),
@@ -36,7 +32,7 @@ RULES = [rule for group in ALERTS["groups"] for rule in group["rules"]]
 def _simple(line):
     """The commands of a line, those in quotes for another shell left out."""
     for part in re.split(r"\s\|\s", line):
-        words = shlex.split(re.sub(r"\s[<>]\s*\S+", "", part), comments=True)
+        words = shlex.split(without_files(part), comments=True)
         while re.match(r"[A-Z_]+=", words[0]):
             words = words[1:]
         yield words
@@ -138,29 +134,61 @@ def test_every_setting_is_read_by_the_code(name):
     assert name in settings.read_names()
 
 
-def _shell_in(line, home):
-    """What a line has a shell do in a container, done to another home."""
-    inner = shlex.split(re.sub(r"\s[<>]\s*\S+", "", line.partition(" -- ")[2]))
-    return [word.replace("/var/lib/amadeus", str(home)) for word in inner]
+def _there(line, home):
+    """What a line has a container do, done to another home."""
+    return [word.replace("/var/lib/amadeus", str(home)) for word in inside(line)]
 
 
-def test_what_is_backed_up_can_be_put_back_by_who_does_not_own_the_volume(tmp_path):
+@pytest.mark.parametrize("place", PLACES)
+def test_what_is_backed_up_can_be_put_back_by_who_does_not_own_the_volume(
+    place, tmp_path
+):
     home, new = tmp_path / "home", tmp_path / "new"
     for kept in ("deus/cello/voices/1", "deus/cello/pipeline", "lost+found"):
         (home / kept).mkdir(parents=True)
         (home / kept / "file").write_text(kept)
     new.mkdir()
-    (save,) = [line for line in BLOCKS if "tar --create" in line]
-    (restore,) = [line for line in BLOCKS if "tar --extract" in line]
-    saved = subprocess.run(_shell_in(save, home), capture_output=True, check=True)
+    save = the_one("Back up", place, "tar --create")
+    restore = the_one("Restore", place, "tar --extract")
+    saved = subprocess.run(_there(save, home), capture_output=True, check=True)
     listed = subprocess.run(
         ["tar", "--list", "--gzip"], input=saved.stdout, capture_output=True, check=True
     )
     assert "deus/" in listed.stdout.decode().split()
     assert not {".", "./"} & set(listed.stdout.decode().split())
-    subprocess.run(_shell_in(restore, new), input=saved.stdout, check=True)
+    subprocess.run(_there(restore, new), input=saved.stdout, check=True)
     files = [str(p.relative_to(new)) for p in new.rglob("*") if p.is_file()]
     assert files == ["deus/cello/voices/1/file"]
+
+
+def test_services_that_compose_is_asked_for_are_in_its_file():
+    services = yaml.safe_load((INFRA / "compose.yaml").read_text())["services"]
+    named = set()
+    for words in _programs("docker"):
+        if words[0] == "compose" and words[3] in ("exec", "stop", "start", "restart"):
+            asked = [word for word in words[4:] if not word.startswith("-")]
+            named |= set(asked[:1] if words[3] == "exec" else asked)
+    assert {"mysql", "practice", "studio"} <= named <= services.keys()
+
+
+def test_images_of_others_are_looked_up_by_the_tags_that_are_used():
+    used = {
+        container["image"]
+        for workload in manifests.workloads("local")
+        for container in manifests.containers(workload)
+    }
+    asked = {words[-1] for words in _programs("docker") if words[0] == "buildx"}
+    assert asked == {image for image in used if "/amadeus/" not in image}
+
+
+def test_buildah_pushes_what_smoke_builds():
+    pushed = [words for words in _programs("buildah") if words[0] == "push"]
+    names = {words[1].rpartition("/")[2] for words in pushed}
+    assert names == {f"{name}:{__version__}" for name in containerfiles.NAMES}
+    for _, _, where in pushed:
+        name = where.removeprefix("docker://").partition(":")[0]
+        overlay = (INFRA / "overlays" / "gke" / "kustomization.yaml").read_text()
+        assert f"newName: {name}\n" in overlay
 
 
 def test_whoever_enters_a_pod_that_was_just_made_waits_for_it_before():
