@@ -33,10 +33,18 @@ _log = logging.getLogger(__name__)
 class Outcomes:
     """Ends sessions, or puts them back in their place."""
 
-    def __init__(self, home: Home, store: SessionStore, limits: PracticeLimits) -> None:
+    def __init__(
+        self,
+        home: Home,
+        store: SessionStore,
+        limits: PracticeLimits,
+        *,
+        publishes: bool = False,
+    ) -> None:
         self._home = home
         self._store = store
         self._limits = limits
+        self._publishes = publishes
 
     def conclude(self, session: Session) -> Session:
         """Moves a session on whose worker is gone."""
@@ -52,6 +60,16 @@ class Outcomes:
         self._store.drop_parts(session)
         generation = self._current_generation(session)
         return self._store.change(session, state=State.CANCELLED, generation=generation)
+
+    def succeed(self, session: Session, generation: int) -> Session:
+        """Ends a session with who plays now."""
+        return self._store.change(
+            session,
+            state=State.SUCCEEDED,
+            generation=generation,
+            failure="",
+            is_unpublished=self._publishes,
+        )
 
     def fail(self, session: Session, text: str) -> Session:
         """Ends a session because it cannot go on."""
@@ -82,10 +100,7 @@ class Outcomes:
         if word is not None and word.HasField("finished"):
             if feedbacks.goes_on(session, path):
                 return self._go_on(session)
-            generation = word.finished.generation
-            return self._store.change(
-                session, state=State.SUCCEEDED, generation=generation, failure=""
-            )
+            return self.succeed(session, word.finished.generation)
         if session.standing.is_cancelled:
             return self.cancel(session)
         if session.standing.failure:  # it was stopped for this

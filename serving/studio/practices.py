@@ -31,6 +31,7 @@ from amadeus.v1 import session_pb2, studio_pb2, studio_pb2_grpc
 from amadeus.v1.practice_pb2 import PracticeEvent
 from serving.studio import practice_requests, session_view
 from serving.studio.practice_limits import PracticeLimits
+from serving.studio.publishing import Publisher, Supplier
 from serving.studio.safety import REASON_STOPPING
 from serving.studio.schedule import (
     Command,
@@ -84,6 +85,8 @@ class Practices:
       limits: What is allowed.
       practice_command: Makes the command of a worker from the folder of a practice.
       listen_command: Makes the command of the coach from the folder of a session.
+      publisher: Publishes what is taught; None: it stays in the home.
+      supplier: Has the home hold what a store has of a deu that is to practise; None: nobody does.
     """
 
     def __init__(
@@ -93,6 +96,8 @@ class Practices:
         *,
         practice_command: Command = worker_command,
         listen_command: Command | None = None,
+        publisher: Publisher | None = None,
+        supplier: Supplier | None = None,
     ) -> None:
         self._home = home
         self._limits = limits or PracticeLimits()
@@ -101,7 +106,9 @@ class Practices:
             self._limits,
             practice_command=practice_command,
             listen_command=listen_command or self._listen_command,
+            publishes=publisher is not None,
         )
+        self._publisher, self._supplier = publisher, supplier
         self._store, self._recordings = self._schedule.store, self._schedule.recordings
         self._pool = ThreadPoolExecutor(_N_THREADS, "practices")
         self._clock = ThreadPoolExecutor(1, "schedule")
@@ -118,6 +125,8 @@ class Practices:
         """
         if self._ticking is None and not self._is_closing:
             self._ticking = asyncio.create_task(self._keep_time())
+            if self._publisher is not None:
+                self._publisher.start()
 
     async def close(self) -> None:
         """Stops in good order: clients are sent away, and workers leave their sessions to be taken up again.
@@ -130,6 +139,8 @@ class Practices:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
+        if self._publisher is not None:
+            self._publisher.close()
         if self._ticking is not None:
             self._is_due.set()
             await self._ticking
@@ -158,6 +169,7 @@ class Practices:
         await self.start()
         with self._attached():
             configuration = await _read_configuration(requests)
+            await self._supply(configuration)
             session = await self._in_thread(self._open, configuration)
             if session.state is State.QUEUED:
                 self._is_due.set()
@@ -170,6 +182,13 @@ class Practices:
             if configuration.send_personality:
                 async for chunk in self._bundle(session.session_id):
                     yield session_pb2.PracticeResponse(personality_chunk=chunk)
+
+    async def _supply(self, asked: session_pb2.PracticeConfiguration) -> None:
+        """Lets a deu that lives in a store grow from its newest generation there; of a session that is new."""
+        if self._supplier is None or not asked.deu:
+            return
+        if await self._in_thread(self._store.find, asked.session_id) is None:
+            await asyncio.to_thread(self._supplier.supply, asked.deu)
 
     async def list_sessions(
         self, request: studio_pb2.ListPracticeSessionsRequest

@@ -32,6 +32,7 @@ from serving.studio.practices import (
     Practices,
     PracticeSessionsServicer,
 )
+from serving.studio.publishing import Publisher, Supplier
 from serving.studio.remote import RemoteCaller
 from serving.studio.servicer import StudioServicer
 from serving.studio.shared_voices import SharedVoices
@@ -146,16 +147,23 @@ class Rooms:
         taken = personality_limits(config)
         checker = Checker(timeout_s=taken.check_timeout_s)
         self._voices: Voices = HomeVoices(home, caller)
+        publisher = supplier = None
         if config.personalities is not None:
-            self._voices = SharedVoices(
+            shared = SharedVoices(
                 home,
                 self._voices,
                 config.personalities,
                 limits=taken.of_bundles(),
                 check=checker.check,
             )
+            self._voices = shared
+            publisher = Publisher(home, config.personalities)
+            supplier = Supplier(shared.bring_newest, home)
+            metrics.add_remarks(publisher.remarks)
         self._performances = Performances(self._voices, perform_limits(config), metrics)
-        self._practices = Practices(home, practice_limits(config))
+        self._practices = Practices(
+            home, practice_limits(config), publisher=publisher, supplier=supplier
+        )
         self._personalities = PersonalitiesServicer(home, taken, checker)
         self._lineages = LineagesServicer(home)
 

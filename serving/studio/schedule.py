@@ -65,6 +65,7 @@ class Schedule:
         *,
         practice_command: Command,
         listen_command: Command,
+        publishes: bool = False,
     ) -> None:
         self.store = SessionStore(home.sessions_path)
         self.recordings = RecordingStore(home.recordings_path)
@@ -81,7 +82,7 @@ class Schedule:
             home.sessions_path / ".studios", lease_s=limits.lease_s
         )
         self._studio = self._presence.name
-        self._outcomes = Outcomes(home, self.store, limits)
+        self._outcomes = Outcomes(home, self.store, limits, publishes=publishes)
         self._metadata = MetadataWatch(home)
 
     def open(self) -> None:
@@ -296,8 +297,7 @@ class Schedule:
                 _log.exception("session %s cannot be tuned", session.session_id)
                 self._outcomes.fail(self._now(session), TUNING_FAULT)
             else:
-                over = {"state": State.SUCCEEDED, "generation": generation}
-                self.store.change(self._now(session), **over)
+                self._outcomes.succeed(self._now(session), generation)
         return True
 
     def _name_practice(self, session: Session) -> str:
@@ -398,7 +398,7 @@ class Schedule:
         for session in self.store.all():
             if session.state is State.UPLOADING:
                 self._expire(session)
-            elif session.state.is_over and self._is_old(session):
+            elif session.is_settled and self._is_old(session):
                 self.store.remove(session)
         self.recordings.purge(self.store.all(), keep_s=self._limits.keep_s)
         self.store.remove_scraps(older_than_s=SCRATCH_S)

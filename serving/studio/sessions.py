@@ -94,6 +94,7 @@ class Standing:
       failure: Why it failed, or will when its worker is gone.
       generation: Who plays when it is over; 0 for nobody.
       ended_at: Time it was over, ISO 8601 in UTC.
+      is_unpublished: What it made is to go to the store that studios share, and has not yet.
     """
 
     state: State = State.UPLOADING
@@ -106,6 +107,7 @@ class Standing:
     failure: str = ""
     generation: int = 0
     ended_at: str = ""
+    is_unpublished: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +135,11 @@ class Session:
     def state(self) -> State:
         """Where it stands, in a word."""
         return self.standing.state
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing follows, and nothing waits to be published."""
+        return self.state.is_over and not self.standing.is_unpublished
 
     @property
     def created_at(self) -> str:

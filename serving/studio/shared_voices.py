@@ -88,6 +88,20 @@ class SharedVoices:
         self._look_soon(deu)
         return self._voices.current(deu)
 
+    def bring_newest(self, deu: str) -> None:
+        """Has the home hold the newest generation that the store has of a deu; it plays then, if it is new here.
+
+        Raises:
+          StoreError: The store cannot be read.
+          BundleError: It must not be played.
+        """
+        if not NAME_PATTERN.fullmatch(deu):
+            return
+        with self._bringing:  # from the list on: an older one must not come later
+            voices = list_voices(self._opened(), deu)
+            if voices:
+                self._bring(voices[-1], plays=True)
+
     def close(self) -> None:
         """See `Voices`; what is being brought is not waited for here, but before the process ends."""
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -147,10 +161,7 @@ class SharedVoices:
 
     def _look(self, deu: str) -> None:
         try:
-            with self._bringing:  # from the list on: an older one must not come later
-                voices = list_voices(self._opened(), deu)
-                if voices:
-                    self._bring(voices[-1], plays=True)
+            self.bring_newest(deu)
         except AmadeusError as error:
             _log.warning("no newer voice of %s was looked for: %s", deu, error)
         except Exception:  # a thread's end would be seen by nobody
