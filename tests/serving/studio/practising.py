@@ -21,7 +21,8 @@ from serving.studio.practices import Practices, PracticeSessionsServicer
 from serving.studio.status import StatusInterceptor
 
 HERE = Path(__file__).parent
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0  # for one thing to happen
+WHOLE_S = 150.0  # for a whole test: the machine may be busy
 CONTENTS = [b"noise" * 100, b"second" * 100]
 States = session_pb2.PracticeSession.State
 
@@ -311,4 +312,4 @@ def practise(home, body, limits=None):
         async with studio(home, limits) as found:
             await body(found)
 
-    asyncio.run(asyncio.wait_for(run(), 60))
+    asyncio.run(asyncio.wait_for(run(), WHOLE_S))

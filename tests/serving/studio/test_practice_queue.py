@@ -5,6 +5,7 @@ import asyncio
 from serving.studio.practice_limits import PracticeLimits
 from tests.serving.studio.practising import (
     CONTENTS,
+    WHOLE_S,
     States,
     begin,
     configure,
@@ -71,7 +72,7 @@ def test_a_studio_that_only_plays_leaves_listening_and_practising_to_others(home
             assert conversation.session.state == States.STATE_SUCCEEDED
             assert len(starts(home)) == 1
 
-    asyncio.run(asyncio.wait_for(run(), 60))
+    asyncio.run(asyncio.wait_for(run(), WHOLE_S))
 
 
 def test_each_studio_starts_no_more_than_its_share(home):
@@ -92,7 +93,7 @@ def test_each_studio_starts_no_more_than_its_share(home):
                 let_go(home)
                 await one.wait_for("c", States.STATE_SUCCEEDED)
 
-    asyncio.run(asyncio.wait_for(run(), 60))
+    asyncio.run(asyncio.wait_for(run(), WHOLE_S))
 
 
 def test_a_deu_practises_once_at_a_time_and_is_passed_meanwhile(home):

@@ -9,6 +9,7 @@ from serving.studio.practice_limits import PracticeLimits
 from tests.cli.terminal import is_alive
 from tests.serving.studio.practising import (
     CONTENTS,
+    WHOLE_S,
     States,
     begin,
     configure,
@@ -45,7 +46,7 @@ def test_a_studio_that_stops_leaves_its_practice_to_be_taken_up(home):
             assert not seen.all("failed")
         assert len(starts(home)) == 2
 
-    asyncio.run(asyncio.wait_for(run(), 60))
+    asyncio.run(asyncio.wait_for(run(), WHOLE_S))
 
 
 def test_a_worker_that_does_not_listen_does_not_keep_a_studio_from_stopping(home):
@@ -61,7 +62,7 @@ def test_a_worker_that_does_not_listen_does_not_keep_a_studio_from_stopping(home
         async with studio(home) as found:
             await found.wait_for(session_id, States.STATE_SUCCEEDED)
 
-    asyncio.run(asyncio.wait_for(run(), 60))
+    asyncio.run(asyncio.wait_for(run(), WHOLE_S))
 
 
 def test_studios_that_share_a_home_share_its_sessions(home):
@@ -87,7 +88,7 @@ def test_studios_that_share_a_home_share_its_sessions(home):
                 await other.wait_for(session_id, States.STATE_SUCCEEDED)
         assert [start[0] for start in starts(home)] == ["d0", "d1", "d2", "d3", "late"]
 
-    asyncio.run(asyncio.wait_for(run(), 60))
+    asyncio.run(asyncio.wait_for(run(), WHOLE_S))
 
 
 def test_any_studio_of_a_home_cancels(home):
@@ -102,7 +103,7 @@ def test_any_studio_of_a_home_cancels(home):
             await other.cancel(session_id)
             await other.wait_for(session_id, States.STATE_CANCELLED)
 
-    asyncio.run(asyncio.wait_for(run(), 60))
+    asyncio.run(asyncio.wait_for(run(), WHOLE_S))
 
 
 def test_a_studio_that_stops_hands_its_practice_to_another(home):
@@ -115,7 +116,7 @@ def test_a_studio_that_stops_hands_its_practice_to_another(home):
             let_go(home)
             await other.wait_for(session_id, States.STATE_SUCCEEDED)
 
-    asyncio.run(asyncio.wait_for(run(), 60))
+    asyncio.run(asyncio.wait_for(run(), WHOLE_S))
 
 
 def test_a_damaged_session_is_passed_over(home):

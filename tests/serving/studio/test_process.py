@@ -121,20 +121,20 @@ def _bearer(token=TOKEN):
     return [("authorization", f"Bearer {token}")]
 
 
-def _configuration():
+def _configuration(deu="cello"):
     return perform_pb2.PerformRequest(
         configuration=perform_pb2.PerformConfiguration(
             personality=personality_pb2.PersonalityReference(
-                generation=personality_pb2.GenerationReference(deu="cello")
+                generation=personality_pb2.GenerationReference(deu=deu)
             ),
             sample_rate=48_000,
         )
     )
 
 
-def _note(channel, metadata=None):
+def _note(channel, metadata=None, deu="cello"):
     requests = [
-        _configuration(),
+        _configuration(deu),
         perform_pb2.PerformRequest(
             midi=perform_pb2.MidiEvent(sample_offset=0, data=b"\x90\x45\x64")
         ),

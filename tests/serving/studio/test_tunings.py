@@ -17,6 +17,7 @@ from serving.studio.practice_limits import PracticeLimits
 from tests.export.voices import SMALL, write_voice
 from tests.serving.metadata_server.process import metadata_server
 from tests.serving.studio.practising import (
+    WHOLE_S,
     States,
     configure,
     hold,
@@ -51,7 +52,7 @@ def practise(home, body, limits=None, **commands):
         async with studio(home, limits, **commands) as found:
             await body(found)
 
-    asyncio.run(asyncio.wait_for(run(), 60))
+    asyncio.run(asyncio.wait_for(run(), WHOLE_S))
 
 
 async def refused(found, configuration):
