@@ -232,13 +232,11 @@ def _kept(found: "Iterator[Single]", examined: "list[Single]") -> "Iterator[Sing
 
 
 def _tell_notes(examined: "list[Single]", as_json: bool) -> None:
-    from amadeus.datasets.table import render_singles, singles_json
+    from amadeus.datasets.singles import tell
+    from amadeus.datasets.table import render_singles
 
-    print(
-        json.dumps(singles_json(examined), indent=1)
-        if as_json
-        else render_singles(examined)
-    )
+    told = [tell(one) for one in examined]
+    print(json.dumps(told, indent=1) if as_json else render_singles(examined))
 
 
 def _tell_sorted(result: Any, target: Path, as_json: bool) -> None:

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from amadeus.datasets.census import Census
-from amadeus.datasets.singles import Single, tell
 from amadeus.listen.words import note_name
+
+if TYPE_CHECKING:
+    from amadeus.datasets.singles import Single
 
 _HEADS = ("family", "source", "notes", "instruments", "pitches", "duration")
 _FAULTS = {
@@ -33,7 +35,7 @@ def render(census: Census) -> str:
     return "\n".join([*lines, *([""] if rows else []), *_sum_up(census)])
 
 
-def render_singles(examined: Sequence[Single]) -> str:
+def render_singles(examined: Sequence["Single"]) -> str:
     """Writes what became of files that were to be notes: the odd ones in a line each, then how many."""
     lines = [f"{one.path.name}: {_judge(one)}" for one in examined if one.text]
     outcomes = Counter(one.outcome for one in examined)
@@ -49,12 +51,7 @@ def render_singles(examined: Sequence[Single]) -> str:
     return "\n".join([*lines, f"{len(taken)} of {len(examined)} notes{span}{left}"])
 
 
-def singles_json(examined: Sequence[Single]) -> list[dict[str, Any]]:
-    """Writes what became of files that were to be notes, for programs."""
-    return [tell(one) for one in examined]
-
-
-def _judge(one: Single) -> str:
+def _judge(one: "Single") -> str:
     if one.verdict is None or one.pitch is None:
         return one.text
     called = one.pitch
