@@ -26,7 +26,7 @@ pytestmark = pytest.mark.cluster
 
 
 def _ask(objects):
-    folder = npm.fetch(*npm.CUSTOM_KINDS)
+    folder = npm.custom_kinds()
     script = folder / "validate.mjs"
     script.write_text(SCRIPT)
     questions = []
