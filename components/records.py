@@ -19,7 +19,7 @@ import struct
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import google_crc32c
 import numpy as np
@@ -46,6 +46,13 @@ _FIRST_BYTES = struct.Struct("<QI")  # length of the record, checksum of the len
 _LAST_BYTES = struct.Struct("<I")  # checksum of the record
 
 Write = Callable[[Any], None]
+
+
+class Sized(NamedTuple):
+    """A file and its size in bytes."""
+
+    path: str
+    size: int
 
 
 def example(features: Mapping[str, Any]) -> Any:
@@ -83,15 +90,22 @@ def list_files(split_uri: str) -> list[str]:
     Raises:
       StoreError: The bucket cannot be read.
     """
+    return [file.path for file in list_sizes(split_uri)]
+
+
+def list_sizes(split_uri: str) -> list[Sized]:
+    """Lists the record files of a split with their sizes, as `list_files` does."""
     if is_url(split_uri):
         from amadeus.stores.opening import open_store
 
-        names = [entry.key for entry in open_store(split_uri).list()]
+        found = {entry.key: entry.size for entry in open_store(split_uri).list()}
+    elif os.path.isdir(split_uri):
+        with os.scandir(split_uri) as entries:
+            found = {entry.name: entry.stat().st_size for entry in entries}
     else:
-        folder = Path(split_uri)
-        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    found = fnmatch.filter(names, RECORD_GLOB)
-    return sorted(place(split_uri, name) for name in found)
+        found = {}
+    names = fnmatch.filter(found, RECORD_GLOB)
+    return sorted(Sized(place(split_uri, name), found[name]) for name in names)
 
 
 def file_name(take: str) -> str:
@@ -141,21 +155,6 @@ def write_records(path: str) -> Iterator[Write]:
         _upload(Path(scratch), path)
 
 
-def write_whole(path: str, content: bytes) -> None:
-    """Writes a small file that is there whole or not at all, on a disk or in a bucket.
-
-    Raises:
-      StoreError: It cannot be written.
-    """
-    from amadeus.stores.opening import open_store
-
-    if is_url(path):
-        folder, name = split(path)
-    else:
-        folder, name = os.path.split(path)
-    open_store(folder).write(name, content)
-
-
 def write_bytes(path: str, content: bytes) -> None:
     """Writes a file that appears under its name when it is complete, or not at all; in a folder or a bucket.
 
@@ -171,6 +170,17 @@ def write_bytes(path: str, content: bytes) -> None:
             _upload(scratch, path)
         else:
             os.replace(scratch, path)
+
+
+def copy(from_uri: str, to_uri: str, name: str) -> None:
+    """Copies a small file between folders, on disks or in buckets.
+
+    Raises:
+      RecordingError: It is not there.
+      StoreError: A bucket cannot be read or written.
+    """
+    with nearby(place(from_uri, name)) as near:
+        write_bytes(place(to_uri, name), Path(near).read_bytes())
 
 
 @contextlib.contextmanager

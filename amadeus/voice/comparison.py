@@ -67,41 +67,72 @@ def compare(
     Returns:
       None where the passages are too short for either voice.
     """
-    rate = min(new.profile.sample_rate, parent.profile.sample_rate)
-    shortest_s = max(1 / c.profile.frame_rate for c in (new, parent))
-    heard = [audio for audio in passages if len(audio) >= shortest_s * sample_rate]
-    if not heard:
-        return None
-    losses = (
-        _mean_loss(contestant, heard, from_rate=sample_rate, at_rate=rate)
+    judges = [
+        Judge(contestant, from_rate=sample_rate, at_rate=common_rate(new, parent))
         for contestant in (new, parent)
+    ]
+    shortest_s = shortest_heard_s(new, parent)
+    heard = [audio for audio in passages if len(audio) >= shortest_s * sample_rate]
+    new_losses, parent_losses = (
+        [loss for audio in heard for loss in judge.losses(audio)] for judge in judges
     )
-    return Comparison(*losses, rate)
+    return sum_up(new_losses, parent_losses, common_rate(new, parent))
 
 
-def _mean_loss(
-    contestant: Contestant,
-    passages: Sequence[np.ndarray],
-    *,
-    from_rate: int,
-    at_rate: int,
-) -> float:
-    tracker = make_tracker(contestant.profile)
-    own_rate = contestant.profile.sample_rate
-    total = weight = 0.0
-    for audio in passages:
-        heard = resample(audio, from_rate=from_rate, to_rate=own_rate)
-        features = extract(heard, profile=contestant.profile, tracker=tracker)
-        f0_hz = signed_f0(
-            features, threshold=contestant.profile.f0_confidence_threshold
-        )
+def sum_up(
+    new: Sequence[tuple[float, int]],
+    parent: Sequence[tuple[float, int]],
+    sample_rate: int,
+) -> Comparison | None:
+    """Sums up the losses of both, each with its weight, in the order of the passages; None of nothing."""
+    if not new:
+        return None
+    return Comparison(_mean(new), _mean(parent), sample_rate)
+
+
+def common_rate(one: Contestant, other: Contestant) -> int:
+    """Says at which sample rate two voices are compared, in Hz."""
+    return min(one.profile.sample_rate, other.profile.sample_rate)
+
+
+def shortest_heard_s(one: Contestant, other: Contestant) -> float:
+    """Says how long a passage must be for both, in seconds."""
+    return max(1 / c.profile.frame_rate for c in (one, other))
+
+
+class Judge:
+    """Has one voice play passages as it hears them."""
+
+    def __init__(self, contestant: Contestant, *, from_rate: int, at_rate: int) -> None:
+        """Loads its pitch tracker.
+
+        Args:
+          contestant: The voice.
+          from_rate: Of the passages, in Hz.
+          at_rate: Where they are compared, in Hz.
+        """
+        self._voice, self._profile = contestant
+        self._tracker = make_tracker(self._profile)
+        self._from_rate, self._at_rate = from_rate, at_rate
+
+    def losses(self, audio: np.ndarray) -> list[tuple[float, int]]:
+        """Compares what the voice plays of a passage with it: losses and the samples that each counts for."""
+        own_rate = self._profile.sample_rate
+        heard = resample(audio, from_rate=self._from_rate, to_rate=own_rate)
+        features = extract(heard, profile=self._profile, tracker=self._tracker)
+        f0_hz = signed_f0(features, threshold=self._profile.f0_confidence_threshold)
         # frame 0 is centred on the first sample: what block i ends on is frame i + 1
-        sound = contestant.voice.render(f0_hz[1:], features.loudness_db[1:])
-        played = resample(sound, from_rate=own_rate, to_rate=at_rate)
-        original = resample(audio, from_rate=from_rate, to_rate=at_rate)
+        sound = self._voice.render(f0_hz[1:], features.loudness_db[1:])
+        played = resample(sound, from_rate=own_rate, to_rate=self._at_rate)
+        original = resample(audio, from_rate=self._from_rate, to_rate=self._at_rate)
         n_samples = min(len(played), len(original))
-        for loss, size in _losses(original[:n_samples], played[:n_samples], at_rate):
-            total, weight = total + loss * size, weight + size
+        return _losses(original[:n_samples], played[:n_samples], self._at_rate)
+
+
+def _mean(losses: Sequence[tuple[float, int]]) -> float:
+    total = weight = 0.0
+    for loss, size in losses:
+        total, weight = total + loss * size, weight + size
     return total / weight
 
 

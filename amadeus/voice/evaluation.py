@@ -45,7 +45,7 @@ from amadeus.features.types import Features, PitchTracker
 from amadeus.features.voicing import signed_f0
 from amadeus.personality import profiles
 from amadeus.v1 import profiles_pb2
-from amadeus.voice.diversity import Showcase
+from amadeus.voice.diversity import Item, Showcase
 
 LOSS_WINDOW_S = 20.0  # longer passages are compared in windows, to bound memory
 PITCH_WINDOW_S = 4.0  # the length of ddsp's examples
@@ -128,6 +128,30 @@ class _Pair(NamedTuple):
     resynthesis_features: Features
 
 
+class Measured(NamedTuple):
+    """What one passage says of a voice, in numbers only: it travels between processes, and sounds stay behind.
+
+    Attributes:
+      name: Name of the take.
+      n_samples: Samples that were compared.
+      peak: Highest absolute sample that the voice played.
+      is_finite: Whether all samples that it played are numbers; if not, nothing else was measured.
+      shares: What the passage adds to each mean, as (total, weight), in order.
+      attacks_ms: Differences of the attacks' lengths.
+      traits: What tells passages apart.
+      render_duration_s: Time the voice took to play it.
+    """
+
+    name: str
+    n_samples: int
+    peak: float
+    is_finite: bool
+    shares: dict[str, list[tuple[float, float]]]
+    attacks_ms: list[float]
+    traits: list[float]
+    render_duration_s: float
+
+
 class _Mean:
     """A weighted mean that grows; nothing before the first weight."""
 
@@ -144,93 +168,161 @@ class _Mean:
         return {name: to_unit(self._total / self._weight)} if self._weight else {}
 
 
-class _Ledger:
-    """The metrics so far."""
+class Meter:
+    """Measures a voice, passage by passage."""
 
-    def __init__(self, spec: AudioSpec, threshold: float) -> None:
-        self._spec, self._threshold = spec, threshold
-        self._n_samples = 0
-        self._loss, self._loudness, self._leak = _Mean(), _Mean(), _Mean()
-        self._pitch, self._outliers, self._silence = _Mean(), _Mean(), _Mean()
-        self._attacks_ms: list[float] = []
+    def __init__(self, voice: Player, profile: profiles_pb2.LearnerProfile) -> None:
+        """Loads the pitch tracker.
 
-    @property
-    def duration_s(self) -> float:
-        return self._n_samples / self._spec.sample_rate
+        Args:
+          voice: Played with all of its reverb.
+          profile: Complete; the one the features were extracted with.
+        """
+        self._voice, self._profile = voice, profile
+        self._spec, self._tracker = profiles.spec(profile), make_tracker(profile)
+        self._threshold = profile.f0_confidence_threshold
 
-    def metrics(self) -> dict[str, float]:
+    def measure(self, record: HeldOut) -> Measured | None:
+        """Has the voice play a passage, and measures how far that is from it; None where it is shorter than a frame."""
+        answered = self.answer(record)
+        return answered and answered[0]
+
+    def example(self, record: HeldOut) -> Example | None:
+        """Has the voice play a passage again, to listen to; None where nothing can be heard or measured."""
+        answered = self.answer(record)
+        return answered and answered[1]
+
+    def answer(self, record: HeldOut) -> tuple[Measured, Example | None] | None:
+        """Measures, and hands out what was heard; the example is None where the voice plays what are no numbers."""
+        if len(record.audio) < self._spec.hop_size:
+            return None
+        started_at = time.perf_counter()
+        sound = _resynthesise(self._voice, record, self._threshold)
+        duration_s = time.perf_counter() - started_at
+        peak = float(np.abs(sound).max())
+        if not np.isfinite(sound).all():
+            nothing = Measured(record.name, 0, peak, False, {}, [], [], duration_s)
+            return nothing, None
+        pair = _pair(
+            record,
+            sound,
+            profile=self._profile,
+            tracker=self._tracker,
+            spec=self._spec,
+        )
+        measured = Measured(
+            pair.name,
+            len(pair.original),
+            peak,
+            True,
+            self._shares(pair),
+            self._attacks_ms(pair),
+            _traits(pair, self._threshold).tolist(),
+            duration_s,
+        )
+        return measured, _example(pair, self._spec)
+
+    def _shares(self, pair: _Pair) -> dict[str, list[tuple[float, float]]]:
+        loudness, leak = _loudness_shares(pair)
+        pitch, outliers = self._pitch_shares(pair)
         return {
-            **self._loss.report("spectral_loss"),
-            **self._loudness.report("loudness_error_db"),
-            **self._pitch.report("f0_error_semitones"),
-            **self._outliers.report("f0_outlier_ratio"),
-            **self._leak.report("silent_leak_db", _power_to_db),
-            **self._silence.report("silence_level_dbfs", _power_to_dbfs),
-            **self._attack_metric(),
+            "loss": self._loss_shares(pair),
+            "loudness": loudness,
+            "leak": leak,
+            "pitch": pitch,
+            "outliers": outliers,
+            "silence": self._silence_shares(pair),
         }
 
-    def add(self, pair: _Pair) -> None:
-        self._n_samples += len(pair.original)
-        self._add_loss(pair)
-        self._add_loudness(pair)
-        self._add_pitch(pair)
-        self._add_silence(pair)
-        self._add_attacks(pair)
-
-    def _attack_metric(self) -> dict[str, float]:
-        if not self._attacks_ms:
-            return {}
-        return {"attack_error_ms": float(np.median(self._attacks_ms))}
-
-    def _add_loss(self, pair: _Pair) -> None:
-        size = round(LOSS_WINDOW_S * self._spec.sample_rate)
+    def _loss_shares(self, pair: _Pair) -> list[tuple[float, float]]:
+        rate, shares = self._spec.sample_rate, []
+        size = round(LOSS_WINDOW_S * rate)
         for start in range(0, len(pair.original), size):
             original, resynthesis = (
                 tf.constant(audio[None, start : start + size])
                 for audio in (pair.original, pair.resynthesis)
             )
             n_samples = original.shape[1]
-            sizes = fft_sizes_for(self._spec.sample_rate)
+            sizes = fft_sizes_for(rate)
             loss = float(spectral_loss(original, resynthesis, fft_sizes=sizes))
-            self._loss.add(loss * n_samples, n_samples)
+            shares.append((loss * n_samples, n_samples))
+        return shares
 
-    def _add_loudness(self, pair: _Pair) -> None:
-        original_db = pair.features.loudness_db
-        resynthesis_db = pair.resynthesis_features.loudness_db.astype(np.float64)
-        self._loudness.add(
-            float(np.abs(original_db - resynthesis_db).sum()), len(original_db)
-        )
-        power = 10 ** (resynthesis_db[original_db <= -RANGE_DB] / 10)
-        self._leak.add(float(power.sum()), len(power))
-
-    def _add_pitch(self, pair: _Pair) -> None:
+    def _pitch_shares(self, pair: _Pair) -> tuple[list, list]:
         f0_hz, found_hz = pair.features.f0_hz, pair.resynthesis_features.f0_hz
         semitones = 12 * np.abs(np.log2(found_hz / f0_hz))
         sure = _sure(pair.features, self._threshold)
         found = _sure(pair.resynthesis_features, self._threshold)
         size = round(PITCH_WINDOW_S * self._spec.frame_rate)
+        pitch, outliers = [], []
         for start in range(0, len(sure), size):
             kept = np.flatnonzero(sure[start : start + size]) + start
             if not len(kept):
                 continue
             errors = semitones[kept]
             is_outlier = not found[kept].any() or errors.mean() > OUTLIER_SEMITONES
-            self._outliers.add(float(is_outlier), 1)
+            outliers.append((float(is_outlier), 1))
             if not is_outlier:
-                self._pitch.add(float(errors.sum()), len(kept))
+                pitch.append((float(errors.sum()), len(kept)))
+        return pitch, outliers
 
-    def _add_silence(self, pair: _Pair) -> None:
-        rate = self._spec.sample_rate
+    def _silence_shares(self, pair: _Pair) -> list[tuple[float, float]]:
+        rate, shares = self._spec.sample_rate, []
         for start, end in silent_stretches(pair.original, sample_rate=rate):
             heard = pair.resynthesis[start:end].astype(np.float64)
-            self._silence.add(float(np.square(heard).sum()), end - start)
+            shares.append((float(np.square(heard).sum()), end - start))
+        return shares
 
-    def _add_attacks(self, pair: _Pair) -> None:
+    def _attacks_ms(self, pair: _Pair) -> list[float]:
         notes = detect_notes(pair.features, spec=self._spec, threshold=self._threshold)
         errors = compare_attacks(
             pair.original, pair.resynthesis, notes, spec=self._spec
         )
-        self._attacks_ms += errors.duration_ms.tolist()
+        return errors.duration_ms.tolist()
+
+
+class Tally:
+    """The metrics so far. What passages say is added in their order, for sums of floats know one."""
+
+    def __init__(self) -> None:
+        self._means = {name: _Mean() for name, _, _ in _MEANS}
+        self._attacks_ms: list[float] = []
+        self._n_samples = 0
+        self._peak = self._render_duration_s = 0.0
+        self._is_finite = True
+
+    def add(self, measured: Measured) -> bool:
+        """Adds a passage; returns whether there is any use in more."""
+        self._is_finite &= measured.is_finite
+        if self._is_finite:
+            self._n_samples += measured.n_samples
+            self._peak = max(self._peak, measured.peak)
+            self._render_duration_s += measured.render_duration_s
+            self._attacks_ms += measured.attacks_ms
+            for name, shares in measured.shares.items():
+                for total, weight in shares:
+                    self._means[name].add(total, weight)
+        return self._is_finite
+
+    def result(self, examples: list[Example], *, sample_rate: int) -> Evaluation:
+        """Sums up."""
+        if not self._is_finite:
+            return Evaluation({"spectral_loss": math.nan}, [], math.nan, 0.0, 0.0)
+        return Evaluation(
+            self._metrics(),
+            examples,
+            self._peak,
+            self._n_samples / sample_rate,
+            self._render_duration_s,
+        )
+
+    def _metrics(self) -> dict[str, float]:
+        metrics: dict[str, float] = {}
+        for name, metric, to_unit in _MEANS:
+            metrics |= self._means[name].report(metric, to_unit)
+        if self._attacks_ms:
+            metrics["attack_error_ms"] = float(np.median(self._attacks_ms))
+        return metrics
 
 
 def evaluate(
@@ -252,27 +344,22 @@ def evaluate(
       Evaluation. Of a voice that plays samples which are no numbers, all it says is a spectral loss and a peak
       of NaN.
     """
-    spec, tracker = profiles.spec(profile), make_tracker(profile)
-    threshold = profile.f0_confidence_threshold
-    ledger = _Ledger(spec, threshold)
+    meter, tally = Meter(voice, profile), Tally()
     showcase: Showcase[Example] = Showcase(max_examples)
-    peak = render_duration_s = 0.0
     for record in records:
-        if len(record.audio) < spec.hop_size:
+        answered = meter.answer(record)
+        if answered is None:
             continue
-        started_at = time.perf_counter()
-        sound = _resynthesise(voice, record, threshold)
-        render_duration_s += time.perf_counter() - started_at
-        peak = max(peak, float(np.abs(sound).max()))
-        if not np.isfinite(sound).all():
-            return Evaluation({"spectral_loss": math.nan}, [], math.nan, 0.0, 0.0)
-        pair = _pair(record, sound, profile=profile, tracker=tracker, spec=spec)
-        ledger.add(pair)
-        example, traits = _example(pair, spec), _traits(pair, threshold)
-        showcase.offer(example, kind=pair.name, traits=traits)
-    return Evaluation(
-        ledger.metrics(), showcase.items, peak, ledger.duration_s, render_duration_s
-    )
+        measured, example = answered
+        if not tally.add(measured):
+            break
+        show(showcase, example, measured)
+    return tally.result(showcase.items, sample_rate=profiles.spec(profile).sample_rate)
+
+
+def show(showcase: Showcase[Item], item: Item, measured: Measured) -> None:
+    """Offers what stands for a passage to those who keep a few that are unlike each other."""
+    showcase.offer(item, kind=measured.name, traits=np.array(measured.traits))
 
 
 def _resynthesise(voice: Player, record: HeldOut, threshold: float) -> np.ndarray:
@@ -301,6 +388,14 @@ def _pair(
         Features(*(frames[:n_frames] for frames in record.features)),
         extract(resynthesis, profile=profile, tracker=tracker),
     )
+
+
+def _loudness_shares(pair: _Pair) -> tuple[list, list]:
+    original_db = pair.features.loudness_db
+    resynthesis_db = pair.resynthesis_features.loudness_db.astype(np.float64)
+    error_db = float(np.abs(original_db - resynthesis_db).sum())
+    power = 10 ** (resynthesis_db[original_db <= -RANGE_DB] / 10)
+    return [(error_db, len(original_db))], [(float(power.sum()), len(power))]
 
 
 def _sure(features: Features, threshold: float) -> np.ndarray:
@@ -338,3 +433,13 @@ def _power_to_db(power: float) -> float:
 
 def _power_to_dbfs(power: float) -> float:
     return _power_to_db(max(power, 10 ** (FLOOR_DBFS / 10)))
+
+
+_MEANS: tuple[tuple[str, str, Callable[[float], float]], ...] = (
+    ("loss", "spectral_loss", float),
+    ("loudness", "loudness_error_db", float),
+    ("pitch", "f0_error_semitones", float),
+    ("outliers", "f0_outlier_ratio", float),
+    ("leak", "silent_leak_db", _power_to_db),
+    ("silence", "silence_level_dbfs", _power_to_dbfs),
+)

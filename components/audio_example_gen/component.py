@@ -17,6 +17,7 @@ PROFILE_FIELDS = ("sample_rate", "eval_fraction", "max_skipped_fraction")
 SOURCES = (
     "components.audio_example_gen",
     "components.records",
+    "components.example_proto",
     "amadeus.audio",
     "amadeus.datasets",
 )

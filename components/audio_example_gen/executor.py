@@ -3,7 +3,6 @@
 from typing import Any
 
 from tfx import types
-from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
 from amadeus.errors import RecordingError
@@ -16,11 +15,11 @@ from components.audio_example_gen.driver import (
     FINGERPRINT_KEY,
     RECORDINGS_KEY,
 )
+from components.beam_executor import BeamExecutor
 from components.split_names import SPLITS, Split
-from components.splits import make_splits
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(BeamExecutor):
     """Decodes recordings into records.
 
     TFX's own ExampleGen executor shuffles records and splits them one by one; a take must stay
@@ -50,19 +49,21 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         profile = settings.learner_profile(exec_properties)
         gathered = takes.gather(given.uri, given.name)
         examples = artifact_utils.get_single_instance(output_dict[EXAMPLES_KEY])
-        uris = make_splits(examples)
-        path = records.place(examples.uri, describing.FILE_NAME)
-        with self._make_beam_pipeline() as pipeline:
-            ingest.run(
-                gathered,
-                uris,
-                path,
-                settings=ingest.settings_of(profile),
-                pipeline=pipeline,
-            )
-        found = describing.complete(path, gathered.sets)
-        for split in SPLITS:
-            _check_sounding(split, uris[split], found)
+        with self.new_splits(examples) as made:
+            path = records.place(made.uri, describing.FILE_NAME)
+            with self._make_beam_pipeline() as pipeline:
+                ingest.run(
+                    gathered,
+                    made.uris,
+                    path,
+                    settings=ingest.settings_of(profile),
+                    pipeline=pipeline,
+                )
+            found = describing.complete(path, gathered.sets)
+            for split in SPLITS:
+                _check_sounding(split, made.uris[split], found)
+            if made.uri != examples.uri:
+                records.copy(made.uri, examples.uri, describing.FILE_NAME)
         _describe(examples, takes.fingerprint(gathered), found)
         for text in found.warnings(sample_rate=profile.sample_rate):
             emit(warning=practice_pb2.Warning(text=text))

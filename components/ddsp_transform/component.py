@@ -31,6 +31,7 @@ PROFILE_FIELDS = (
 SOURCES = (
     "components.ddsp_transform",
     "components.records",
+    "components.example_proto",
     "amadeus.audio.spec",
     "amadeus.features",
 )

@@ -6,11 +6,12 @@ from typing import Any
 from tfx import types
 from tfx.types import artifact_utils
 
-from components import settings
+from components import records, settings
 from components.audio_example_gen.driver import FINGERPRINT_KEY
 from components.beam_executor import BeamExecutor
 from components.ddsp_transform import transform
-from components.splits import make_splits, split_files
+from components.split_names import SPLITS, Split
+from components.splits import split_uri
 
 EXAMPLES_KEY = "examples"
 TRANSFORMED_EXAMPLES_KEY = "transformed_examples"
@@ -40,26 +41,33 @@ class Executor(BeamExecutor):
             output_dict[TRANSFORMED_EXAMPLES_KEY]
         )
         statistics = artifact_utils.get_single_instance(output_dict[STATISTICS_KEY])
-        with self._make_beam_pipeline() as pipeline:
-            transform.run(
-                _pair_files(source, target),
-                statistics.uri,
-                profile=settings.learner_profile(exec_properties),
-                pipeline=pipeline,
-            )
+        profile = settings.learner_profile(exec_properties)
+        with self.new_splits(target) as made:
+            is_remote = made.uri != target.uri
+            statistics_uri = made.uri if is_remote else statistics.uri
+            with self._make_beam_pipeline() as pipeline:
+                transform.run(
+                    _pair_files(source, made.uris),
+                    statistics_uri,
+                    profile=profile,
+                    pipeline=pipeline,
+                )
+            if is_remote:
+                records.copy(statistics_uri, statistics.uri, transform.STATISTICS_NAME)
         target.set_string_custom_property(
             FINGERPRINT_KEY, source.get_string_custom_property(FINGERPRINT_KEY)
         )
 
 
 def _pair_files(
-    source: types.Artifact, target: types.Artifact
+    source: types.Artifact, uris: dict[Split, str]
 ) -> list[transform.RecordFile]:
-    uris = make_splits(target)
-    return [
+    """Pairs files with where their results go, the largest first: what is left to the end takes least."""
+    sizes = {
         transform.RecordFile(
-            path, os.path.join(uris[split], os.path.basename(path)), split
-        )
-        for split, paths in split_files(source).items()
-        for path in paths
-    ]
+            file.path, records.place(uris[split], os.path.basename(file.path)), split
+        ): file.size
+        for split in SPLITS
+        for file in records.list_sizes(split_uri(source, split))
+    }
+    return sorted(sizes, key=lambda pair: (-sizes[pair], pair))

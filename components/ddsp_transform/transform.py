@@ -141,4 +141,4 @@ def write_statistics(result: bytes, *, path: str) -> None:
     """Writes `statistics.json`, on a disk or in a bucket."""
     message = personality_pb2.Statistics.FromString(result)
     text = json_format.MessageToJson(message, preserving_proto_field_name=True)
-    records.write_whole(path, text.encode())
+    records.write_bytes(path, text.encode())

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from tfx import types
-from tfx.dsl.components.base import base_component, executor_spec
+from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
@@ -24,6 +24,8 @@ from components.settings import LEARNER_PROFILE_KEY, narrow
 PROFILE_FIELDS = (*CLOCK_AND_FEATURES, "blessing_tolerance")
 SOURCES = (
     "components.evaluator",
+    "components.records",
+    "components.example_proto",
     "amadeus.dsp",
     "amadeus.native",
     "amadeus.features",
@@ -53,7 +55,7 @@ class EvaluatorSpec(types.ComponentSpec):
     }
 
 
-class Evaluator(base_component.BaseComponent):
+class Evaluator(base_beam_component.BaseBeamComponent):
     """Measures a voice on held-out takes with the field's metrics, against its parent.
 
     A voice is blessed when its metrics are numbers, it is not silent, and its spectral loss is at
@@ -72,7 +74,7 @@ class Evaluator(base_component.BaseComponent):
     """
 
     SPEC_CLASS = EvaluatorSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
 
     def __init__(
         self,

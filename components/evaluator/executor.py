@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from tfx import types
-from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from amadeus.journal import emit
 from amadeus.v1 import practice_pb2
 from components import settings
+from components.beam_executor import BeamExecutor
 from components.evaluator import evaluate
-from components.splits import split_files
+from components.splits import near_files
 
 EXAMPLES_KEY = "examples"
 MODEL_KEY = "model"
@@ -27,7 +27,7 @@ _BLESSED_FILE = (
 _NOT_BLESSED_FILE = "NOT_BLESSED"
 
 
-class Executor(base_executor.BaseExecutor):
+class Executor(BeamExecutor):
     """Judges a voice."""
 
     def Do(
@@ -51,13 +51,15 @@ class Executor(base_executor.BaseExecutor):
         model = artifact_utils.get_single_instance(input_dict[MODEL_KEY])
         parents = input_dict.get(BASE_PERSONALITY_KEY) or []
         evaluation = artifact_utils.get_single_instance(output_dict[EVALUATION_KEY])
-        judged = evaluate.evaluate(
-            split_files(examples)["eval"],
-            Path(path_utils.serving_model_path(model.uri)),
-            parent_path=Path(parents[0].uri) if parents else None,
-            profile=settings.learner_profile(exec_properties),
-            evaluation_path=Path(evaluation.uri),
-        )
+        with near_files(examples) as files:
+            judged = evaluate.evaluate(
+                files["eval"],
+                Path(path_utils.serving_model_path(model.uri)),
+                parent_path=Path(parents[0].uri) if parents else None,
+                profile=settings.learner_profile(exec_properties),
+                evaluation_path=Path(evaluation.uri),
+                make_pipeline=self.make_local_pipeline,
+            )
         for name, metric in judged.metrics.items():
             if math.isfinite(metric):
                 evaluation.set_float_custom_property(name, metric)

@@ -11,7 +11,8 @@ from tfx.utils import path_utils
 from components import settings
 from components.audio_example_gen.driver import FINGERPRINT_KEY
 from components.code_digest import CODE_DIGEST_KEY
-from components.splits import split_files
+from components.split_names import Split
+from components.splits import near_files
 from components.trainer import teach
 
 EXAMPLES_KEY = "examples"
@@ -49,20 +50,21 @@ class Executor(base_executor.BaseExecutor):
         examples = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
         model = artifact_utils.get_single_instance(output_dict[MODEL_KEY])
         model_run = artifact_utils.get_single_instance(output_dict[MODEL_RUN_KEY])
-        lesson = _lesson(input_dict, exec_properties)
-        key = teach.lesson_key(
-            lesson.profile,
-            examples_fingerprint=_fingerprint(examples),
-            parent_digest=_parent_digest(input_dict),
-            taste=lesson.taste,
-            code_digest=exec_properties[CODE_DIGEST_KEY],
-        )
-        personality = teach.teach(
-            lesson,
-            model_path=Path(path_utils.serving_model_dir(model.uri)),
-            log_path=Path(model_run.uri),
-            checkpoint_path=Path(exec_properties[CHECKPOINTS_PATH_KEY]) / key,
-        )
+        with near_files(examples) as files:
+            lesson = _lesson(files, input_dict, exec_properties)
+            key = teach.lesson_key(
+                lesson.profile,
+                examples_fingerprint=_fingerprint(examples),
+                parent_digest=_parent_digest(input_dict),
+                taste=lesson.taste,
+                code_digest=exec_properties[CODE_DIGEST_KEY],
+            )
+            personality = teach.teach(
+                lesson,
+                model_path=Path(path_utils.serving_model_dir(model.uri)),
+                log_path=Path(model_run.uri),
+                checkpoint_path=Path(exec_properties[CHECKPOINTS_PATH_KEY]) / key,
+            )
         model.set_string_custom_property("digest", personality.digest)
         model.set_int_custom_property(
             "trained_step_count", personality.trained_step_count
@@ -70,12 +72,12 @@ class Executor(base_executor.BaseExecutor):
 
 
 def _lesson(
-    input_dict: dict[str, list[types.Artifact]], exec_properties: dict[str, Any]
+    files: dict[Split, list[str]],
+    input_dict: dict[str, list[types.Artifact]],
+    exec_properties: dict[str, Any],
 ) -> teach.Lesson:
-    examples = artifact_utils.get_single_instance(input_dict[EXAMPLES_KEY])
     statistics = artifact_utils.get_single_instance(input_dict[STATISTICS_KEY])
     parents = input_dict.get(BASE_PERSONALITY_KEY)
-    files = split_files(examples)
     return teach.Lesson(
         train_files=files["train"],
         eval_files=files["eval"],

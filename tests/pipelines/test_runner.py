@@ -1,6 +1,7 @@
 import pytest
 
-from pipelines.beam_options import DIRECT_RUNNER, beam_args
+from components.beam_engine import DIRECT_RUNNER
+from pipelines.beam_options import beam_args
 
 OURS = [
     f"--runner={DIRECT_RUNNER}",

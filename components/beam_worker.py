@@ -1,4 +1,4 @@
-"""A worker process of Beam's own engine, which ends with whoever started it: `python -m pipelines.beam_worker`.
+"""A worker process of Beam's own engine, which ends with whoever started it: `python -m components.beam_worker`.
 
 `beam_workers` starts it, and tells it all else by the environment, as Beam does.
 """

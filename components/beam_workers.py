@@ -21,7 +21,7 @@ from google.protobuf import json_format, text_format
 
 from amadeus.errors import PracticeError
 from amadeus.threads import THREADS_VARIABLE
-from pipelines import beam_worker
+from components import beam_worker
 
 GRACE_S = 3.0  # for a process that has nothing left to do
 _LOOK_S = 0.2
