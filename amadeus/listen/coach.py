@@ -43,6 +43,7 @@ MIN_PITCHED_S = 1.0
 ENOUGH_S = 60.0  # less than a minute teaches a voice, but leaves notes out
 
 _EXCERPT_S = 4.0
+_MOST_EXCERPTS = 600
 _N_THREADS = 2
 _UNTOLD_DURATION_S = 60.0  # of a file that does not say how long it is
 
@@ -180,7 +181,12 @@ def _plan(
     if limit_s is None or known_s.sum() <= limit_s:
         return [None] * len(durations_s)
     ends_s = np.cumsum(known_s)
-    n_excerpts = max(1, round(limit_s / _EXCERPT_S))
+    # Of short takes no more than all can be heard, so more of them are: half of the sound lies in takes of this length.
+    order = np.argsort(known_s)
+    middle = np.searchsorted(np.cumsum(known_s[order]), ends_s[-1] / 2)
+    typical_s = float(known_s[order][min(middle, len(order) - 1)])
+    excerpt_s = min(_EXCERPT_S, max(typical_s, limit_s / _MOST_EXCERPTS))
+    n_excerpts = max(1, round(limit_s / excerpt_s))
     length_s = limit_s / n_excerpts
     plan: list[list[Excerpt] | None] = [[] for _ in durations_s]
     for middle_s in (np.arange(n_excerpts) + 0.5) * ends_s[-1] / n_excerpts:
