@@ -1,6 +1,6 @@
 """How true the pitch is that trackers find, against melodies whose pitch is known.
 
-    python -m benchmarks pitch [--full] [--soundfont FILE] [--recordings FILES ...]
+    python -m benchmarks pitch [--full] [--soundfont FILE] [--recordings FILES ...] [--notes FILES ...]
 
 Eight instruments of a General MIDI soundfont play the same study (detached and staccato notes, slurs,
 leaps of an octave, glides, vibrato), rendered by FluidSynth; 3.7 minutes, half of them with a known
@@ -14,7 +14,9 @@ but those in which a released note rings on:
 
 Rows named "alone" are a tracker's own answers; the others are what Amadeus extracts. The peers, in the
 same run: librosa.pyin and, with --full, CREPE full. With --full and recordings of which no truth is
-known, a second table tells how often each tracker agrees with CREPE full where that is sure.
+known, a second table tells how often each tracker agrees with CREPE full where that is sure. With
+--notes, recordings of single notes named by pitch (examples/cello), another counts the sounding frames
+that lie more than a semitone off the name.
 """
 
 import argparse
@@ -77,6 +79,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--recordings", nargs="*", default=[], help="files, folders or globs"
     )
+    parser.add_argument(
+        "--notes", nargs="*", default=[], help="single notes, named by their pitch"
+    )
     return parser
 
 
@@ -117,6 +122,8 @@ def _run(options: argparse.Namespace) -> None:
     )
     if options.full and options.recordings:
         _print_agreement(rows, options.recordings)
+    if options.notes:
+        _print_named(rows, options.notes)
 
 
 def list_rows(*, full: bool) -> list[Row]:
@@ -261,3 +268,26 @@ def _print_agreement(rows: list[Row], recordings: list[str]) -> None:
         print(
             f"{row.name:24}{near.mean():8.2%}{(chroma & ~near).mean():12.2%}{found.is_voiced[sure].mean():8.2%}"
         )
+
+
+def _print_named(rows: list[Row], recordings: list[str]) -> None:
+    from amadeus.audio import decode
+    from amadeus.audio.recordings import find_recordings
+    from amadeus.datasets.note_names import read_name
+
+    named = [(path, read_name(path.name)) for path in find_recordings(recordings)]
+    notes = [
+        (decode.read(path, sample_rate=SAMPLE_RATE), name.pitch)
+        for path, name in named
+        if name is not None
+    ]
+    print(f"\n{len(notes)} single notes\n\n{'':24}{'sounding':>9}{'off':>6}")
+    for row in rows:
+        n_sounding = n_off = 0
+        for audio, midi in notes:
+            found = row.find(audio)
+            true_hz = 440 * 2 ** ((midi - 69) / 12)
+            cents = 1200 * np.log2(found.f0_hz[found.is_voiced] / true_hz)
+            n_sounding += len(cents)
+            n_off += np.count_nonzero(np.abs(cents) > 100)
+        print(f"{row.name:24}{n_sounding:9}{n_off:6}", flush=True)

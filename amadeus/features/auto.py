@@ -2,7 +2,8 @@
 
 YIN, which shares neither weights nor method with SwiftF0, listens along at little cost. Where the two
 disagree, or the pitch leaps by most of an octave, CREPE tiny is asked, and of three opinions two win.
-One dispute needs no judge: YIN an octave above SwiftF0 while the sound itself shows the lower octave.
+One dispute needs no judge: YIN on a harmonic of SwiftF0's pitch while the sound itself shows the lower pitch.
+CREPE is drawn to such a harmonic too, where a string or a room makes it the loudest.
 Where all three differ, CREPE full was tried as a fourth: 0.1 % more frames were right on the melodies of
 benchmarks/pitch.py, at thirty times the price a frame, so it is left out.
 
@@ -21,6 +22,7 @@ from amadeus.features.types import Pitch
 _AGREE_OCTAVES = 50 / 1200
 _LEAP_OCTAVES = 9 / 12
 _HEARD = 0.3  # SwiftF0's confidence below which its pitch matters only if YIN is sure
+_HIGHEST_FEIGNED = 5  # harmonic that is taken for the pitch
 _SURE = 0.5  # half of confidence is where all three trackers put the border
 
 _logger = logging.getLogger(__name__)
@@ -89,13 +91,16 @@ class AutoTracker:
         n_answers = len(first.f0_hz)
         second = _listen_along(audio, n_answers, f0_min_hz, f0_max_hz)
         is_doubted = find_doubts(first, second)
-        is_doubted &= ~_feigned(audio, first, second, f0_min_hz, f0_max_hz)
+        long = _frames(audio, n_answers, _yin_size(f0_min_hz, f0_max_hz))
+        is_doubted &= ~_feigned(long, first, second)
         frames = _frames(audio, n_answers, crepe.FRAME_SIZE)[is_doubted]
         third = self._judge.answer(frames, **limits)
-        settled = settle(_pick(first, is_doubted), _pick(second, is_doubted), third)
+        ours = _pick(first, is_doubted)
+        settled = settle(ours, _pick(second, is_doubted), third)
+        stays = _feigned(long[is_doubted], ours, settled)
         answers = Pitch(np.array(first.f0_hz), np.array(first.f0_confidence))
-        answers.f0_hz[is_doubted] = settled.f0_hz
-        answers.f0_confidence[is_doubted] = settled.f0_confidence
+        for answer, mine, found in zip(answers, ours, settled, strict=True):
+            answer[is_doubted] = np.where(stays, mine, found)
         is_changed = ~_agree(answers.f0_hz, first.f0_hz)
         return Examination(answers, is_doubted, is_changed)
 
@@ -134,7 +139,7 @@ def settle(first: Pitch, second: Pitch, third: Pitch) -> Pitch:
     """
     with_first = _agree(third.f0_hz, first.f0_hz)
     with_second = ~with_first & _agree(third.f0_hz, second.f0_hz)
-    alone = ~with_first & ~with_second
+    alone = ~with_first & ~with_second & ~_agree(first.f0_hz, second.f0_hz)
     heard = alone & (third.f0_confidence > _SURE)
     f0_hz = np.where(with_second, second.f0_hz, first.f0_hz)
     f0_hz = np.where(heard, third.f0_hz, f0_hz)
@@ -149,22 +154,26 @@ def _listen_along(
     audio: np.ndarray, n_answers: int, f0_min_hz: float, f0_max_hz: float
 ) -> Pitch:
     """YIN's answers on SwiftF0's clock."""
-    rate = {"sample_rate": swift_f0.SAMPLE_RATE}
-    size = yin.frame_size_for(f0_min_hz, f0_max_hz, **rate)
-    frames = _frames(audio, n_answers, size)
-    return yin.find_pitch(frames, f0_min_hz=f0_min_hz, f0_max_hz=f0_max_hz, **rate)
+    frames = _frames(audio, n_answers, _yin_size(f0_min_hz, f0_max_hz))
+    return yin.find_pitch(
+        frames,
+        f0_min_hz=f0_min_hz,
+        f0_max_hz=f0_max_hz,
+        sample_rate=swift_f0.SAMPLE_RATE,
+    )
 
 
-def _feigned(
-    audio: np.ndarray, first: Pitch, second: Pitch, f0_min_hz: float, f0_max_hz: float
-) -> np.ndarray:
-    """Where YIN hears the octave above, but the sound shows that SwiftF0 is right."""
-    above = _agree(second.f0_hz, 2 * first.f0_hz)
-    size = yin.frame_size_for(f0_min_hz, f0_max_hz, sample_rate=swift_f0.SAMPLE_RATE)
-    frames = _frames(audio, len(first.f0_hz), size)[above]
-    feigned = np.array(above)
-    feigned[above] = octaves.lower_octave_shows(
-        frames, swift_f0.SAMPLE_RATE / second.f0_hz[above]
+def _yin_size(f0_min_hz: float, f0_max_hz: float) -> int:
+    return yin.frame_size_for(f0_min_hz, f0_max_hz, sample_rate=swift_f0.SAMPLE_RATE)
+
+
+def _feigned(frames: np.ndarray, lower: Pitch, upper: Pitch) -> np.ndarray:
+    """Where a harmonic was taken for the pitch: the sound shows that the lower opinion is right."""
+    times = np.rint(upper.f0_hz / lower.f0_hz)
+    feigned = (times >= 2) & (times <= _HIGHEST_FEIGNED)
+    feigned &= _agree(upper.f0_hz, np.maximum(times, 1) * lower.f0_hz)
+    feigned[feigned] = octaves.lower_pitch_shows(
+        frames[feigned], swift_f0.SAMPLE_RATE / upper.f0_hz[feigned], times[feigned]
     )
     return feigned
 

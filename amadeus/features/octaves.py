@@ -8,6 +8,7 @@ where it repeats at half of the period too, the pitch is an octave higher.
 import itertools
 
 import numpy as np
+from scipy import signal
 
 from amadeus.audio import AudioSpec
 from amadeus.features.voicing import runs
@@ -19,6 +20,7 @@ _UNALIKE = 0.2
 _ODD_POWER = 0.02  # of a sound, in its odd harmonics: 20 dB below, less is noise
 _ODD_SHARE = 0.25  # of the change that is left at twice the period
 _MIN_PERIOD = 32  # samples
+_FINER = 4  # times, so that whole lags tell high pitches apart too
 _N_PERIODS = 2  # in a frame, of the longest period asked about
 _LOOK_FRAMES = 32  # a slip shows in any part of it
 
@@ -81,25 +83,29 @@ def octave_heard(
     return -1 if changes[1] > _UNALIKE and changes[2] < _ALIKE else 0
 
 
-def lower_octave_shows(frames: np.ndarray, period: np.ndarray) -> np.ndarray:
-    """Whether a sound that repeats at a period repeats far better at twice that.
+def lower_pitch_shows(
+    frames: np.ndarray, period: np.ndarray, times: np.ndarray
+) -> np.ndarray:
+    """Whether a sound that repeats at a period repeats far better at a multiple of it.
 
-    Then a strong second harmonic feigns an octave; what lies between its multiples gives it away.
+    Then a strong harmonic feigns the higher pitch; what lies between its multiples gives it away.
 
     Args:
-      frames: At least twice as long as twice the longest period. Shape [n_frames, frame_size].
+      frames: At least twice as long as the longest multiple of a period. Shape [n_frames, frame_size].
       period: In samples. Shape [n_frames].
+      times: The multiple, 2 for an octave. Shape [n_frames].
 
     Returns:
-      Bool, shape [n_frames]; False below 32 samples, where whole lags are too coarse to tell.
+      Bool, shape [n_frames]; False for a period below 8 samples, where lags are too coarse to tell.
     """
-    size = frames.shape[1]
-    difference = compute_difference(np.asarray(frames, np.float64), size // 2 + 2)
-    power = np.maximum(2 * frames.var(axis=1), np.finfo(np.float32).tiny)
-    once = _lowest_near(difference, period) / power
-    twice = _lowest_near(difference, 2 * period) / power
-    told = (period >= _MIN_PERIOD) & (2 * period + 3 < size // 2)
-    return np.asarray(told & (once > _ODD_POWER) & (twice < _ODD_SHARE * once))
+    fine = signal.resample_poly(np.asarray(frames, np.float64), _FINER, 1, axis=1)
+    size = fine.shape[1]
+    difference = compute_difference(fine, size // 2 + 2)
+    power = np.maximum(2 * fine.var(axis=1), np.finfo(np.float32).tiny)
+    once = _lowest_near(difference, _FINER * period) / power
+    later = _lowest_near(difference, _FINER * times * period) / power
+    told = (period >= _MIN_PERIOD / _FINER) & (_FINER * times * period + 3 < size // 2)
+    return np.asarray(told & (once > _ODD_POWER) & (later < _ODD_SHARE * once))
 
 
 def _frames_at(centres: np.ndarray, audio: np.ndarray, size: int) -> np.ndarray:

@@ -1,15 +1,19 @@
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from amadeus.audio import decode
 from amadeus.errors import ConfigError
 from amadeus.features import Pitch
 from amadeus.features.auto import AutoTracker, find_doubts, settle
 from amadeus.features.swift_f0 import SwiftF0Tracker, resample
+from amadeus.features.yin import YinTracker
 from tests.features.sounds import SPEC, at_frames, cents, reed, sweep_hz
 
+CELLO = Path(__file__).parents[2] / "examples" / "cello"
 RANGE = {"f0_min_hz": 46.875, "f0_max_hz": 1_900.0}
 
 
@@ -52,6 +56,7 @@ def test_what_nobody_hears_is_not_doubted():
         ((440, 0.9), (220, 0.8), (221, 0.7), 220, 0.8),  # CREPE with YIN
         ((440, 0.9), (220, 0.8), (110, 0.7), 110, 0.7),  # three opinions, CREPE sure
         ((440, 0.9), (220, 0.8), (110, 0.3), 440, 0.45),  # nobody knows
+        ((440, 0.9), (441, 0.8), (220, 0.9), 440, 0.9),  # CREPE against both
     ],
 )
 def test_two_of_three_win(first, second, third, f0_hz, confidence):
@@ -87,6 +92,21 @@ def test_a_strong_second_harmonic_does_not_overrule_the_first_tracker(
     monkeypatch.setattr(tracker._first, "answer", lambda audio, **_: right)
     found = tracker.examine(audio, **RANGE)
     assert_allclose(found.answers.f0_hz[5:-5], 220.0)
+
+
+@pytest.mark.parametrize(("note", "f0_hz"), [("B3", 246.9), ("C4", 261.6)])
+def test_a_cello_whose_third_harmonic_is_the_loudest_is_heard_at_its_pitch(
+    tracker, note, f0_hz
+):
+    audio = decode.read(CELLO / f"cello-{note}.flac", sample_rate=16_000)
+    found = tracker.examine(resample(audio, 16_000), **RANGE).answers
+    second = YinTracker().track(audio, spec=SPEC, **RANGE)
+    is_sung = found.f0_confidence > 0.5
+    misled = np.abs(cents(second.f0_hz, 3 * f0_hz)) < 50
+    assert np.count_nonzero(misled) > 30  # else this sound proves nothing
+    assert (
+        np.abs(cents(found.f0_hz[is_sung], f0_hz)).max() < 600
+    )  # its harmonics lie beyond
 
 
 def test_a_plain_tone_is_left_to_the_first_tracker(tracker):

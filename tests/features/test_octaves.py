@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from amadeus.features.extract import extract
 from amadeus.features.octaves import (
-    lower_octave_shows,
+    lower_pitch_shows,
     octave_heard,
     repair_octave_slips,
 )
@@ -87,10 +87,33 @@ def test_a_strong_second_harmonic_is_no_octave():
     assert octave_heard(f0_hz, 20, _bright(220, odd=0.001), spec=SPEC) == 1
 
 
-@pytest.mark.parametrize(("odd", "shows"), [(0.1, True), (0.001, False)])
-def test_the_lower_octave_shows_between_the_harmonics_of_the_upper(odd, shows):
-    frames = _bright(220, odd=odd)[None, 4_000:4_700]
-    assert lower_octave_shows(frames, np.array([16_000 / 440])).tolist() == [shows]
+def _one_in(times, f0_hz, *, others):
+    """A tone whose harmonics are as loud as a reed's where `times` divides them, and else `others` times as loud."""
+    time = np.arange(16_000) / 16_000
+    partials = (
+        np.sin(2 * np.pi * k * f0_hz * time) / k * (1.0 if k % times == 0 else others)
+        for k in range(1, int(7_000 / f0_hz))
+    )
+    return 0.1 * sum(partials)
+
+
+@pytest.mark.parametrize(("others", "shows"), [(0.2, True), (0.001, False)])
+@pytest.mark.parametrize("times", [2, 3, 4, 5])
+@pytest.mark.parametrize("f0_hz", [110.0, 247.0, 261.6, 330.0])
+def test_the_lower_pitch_shows_between_the_harmonics_of_the_upper(
+    f0_hz, times, others, shows
+):
+    frames = _one_in(times, f0_hz, others=others)[None, 4_000:4_700]
+    period = np.array([16_000 / (times * f0_hz)])
+    assert lower_pitch_shows(frames, period, np.array([times])).tolist() == [shows]
+
+
+@pytest.mark.parametrize("f0_hz", [493.0, 740.0, 783.4, 1_222.0])
+@pytest.mark.parametrize("times", [2, 3])
+def test_between_whole_lags_a_pitch_is_not_taken_for_a_harmonic(f0_hz, times):
+    frames = _note(f0_hz)[None, 4_000:4_700]
+    period = np.array([16_000 / f0_hz])
+    assert not lower_pitch_shows(frames, period, np.array([times])).any()
 
 
 def test_extraction_repairs_a_long_slip(profile):
