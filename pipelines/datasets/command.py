@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from amadeus.datasets.files import RecordFile
 from amadeus.errors import AmadeusError
+from components.beam_engine import DIRECT_RUNNER
 from pipelines import blame
 from pipelines.datasets import sorting
 
 ALONE_BYTES = 2 * 2**30
 """Up to here one process is as fast: starting others takes seconds."""
 
-_RUNNER = "pipelines.beam_workers.WorkersRunner"
 _MAX_WORKERS = 8  # beyond, disks are in the way
 
 
@@ -48,11 +48,15 @@ def sort(
 
 def complete_beam_args(given: Sequence[str], n_bytes: int) -> list[str]:
     """Completes options for Beam: an ama's own win; much is sorted by as many processes as there are cores."""
-    names = {arg.partition("=")[0] for arg in given}
-    own = [] if "--runner" in names else [f"--runner={_RUNNER}"]
-    if not names & {"--runner", "--direct_running_mode"}:
-        mode = "in_memory" if n_bytes <= ALONE_BYTES else "multi_processing"
-        own.append(f"--direct_running_mode={mode}")
-    if not names & {"--runner", "--direct_num_workers"}:
-        own.append(f"--direct_num_workers={min(_MAX_WORKERS, os.cpu_count() or 1)}")
-    return [*own, *given]
+    named = [arg for arg in given if arg.startswith("--runner=")]
+    rest = [arg for arg in given if not arg.startswith("--runner=")]
+    if named and not named[-1].endswith("DirectRunner"):
+        return [named[-1], *rest]
+    mode = "in_memory" if n_bytes <= ALONE_BYTES else "multi_processing"
+    n_workers = min(_MAX_WORKERS, os.cpu_count() or 1)
+    return [
+        f"--runner={DIRECT_RUNNER}",
+        f"--direct_running_mode={mode}",
+        f"--direct_num_workers={n_workers}",
+        *rest,
+    ]

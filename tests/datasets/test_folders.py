@@ -19,9 +19,14 @@ def test_a_folder_appears_at_the_end(tmp_path):
 
 def test_what_fails_leaves_nothing(tmp_path):
     target = tmp_path / "out"
-    with pytest.raises(KeyError), folders.appearing(target) as scratch:
-        (scratch / "a").write_text("x")
-        raise KeyError
+
+    def fail():
+        with folders.appearing(target) as scratch:
+            (scratch / "a").write_text("x")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert list(tmp_path.iterdir()) == []
 
 
