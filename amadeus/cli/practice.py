@@ -145,10 +145,11 @@ def imitate(
         pass  # refuses at once; the worker holds the lock for as long as it runs
     check_space(deu)
     found = find_recordings(home, recordings)
-    with found.shown() as paths:
-        listen_first(paths, profile)
+    if found.paths:  # the coach does not listen to data sets
+        with found.shown() as paths:
+            listen_first(paths, profile)
     practice_path = write_request(
-        deu, found.paths, profile, beam_arg, names=found.names
+        deu, found.paths, profile, beam_arg, names=found.names, sets=found.sets
     )
     from amadeus.cli.lesson import follow_lesson
 

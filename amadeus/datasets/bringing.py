@@ -38,7 +38,9 @@ def bring(
     """
     place = parse_place(word)
     if not is_url(place.path):
-        files.find_files([place.path])  # a wrong name is told now
+        found = files.find_files([place.path])
+        if not any(_holds(file.place, place.choice) for file in found):
+            raise _nothing(place)
         return place._replace(path=os.path.abspath(Path(place.path).expanduser())).uri
     found = files.find_files([place.path])
     with explain_os_errors(cache):
@@ -49,11 +51,20 @@ def bring(
             if path not in paths and not path.name.startswith("."):
                 path.unlink()
     if not any(path.stat().st_size for path in paths):
-        raise RecordingError(
-            f"no note of {place.path} is one of {place.choice or 'NSynth'}: `amadeus dataset nsynth {place.path}` "
-            "shows what is there."
-        )
+        raise _nothing(place)
     return Place(str(folder), place.choice).uri
+
+
+def _holds(path: str, choice: Choice) -> bool:
+    """Looks for the first note that is wanted."""
+    return any(isinstance(one, notes.Found) for one in notes.walk(path, choice))
+
+
+def _nothing(place: Place) -> RecordingError:
+    return RecordingError(
+        f"no note of {place.path} is one of {place.choice or 'NSynth'}: `amadeus dataset nsynth {place.path}` shows what "
+        "is there."
+    )
 
 
 def _bring(
