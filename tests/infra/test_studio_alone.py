@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.cli.terminal import wait_for
 from tests.export.voices import SMALL, write_voice
 from tests.infra.settings import ROOT
@@ -90,7 +91,7 @@ class Studio:
     """A studio of that environment, on ports of its choice."""
 
     def __init__(self, python, home):
-        self.process = subprocess.Popen(
+        self.process = processes.start(
             [
                 *(python.with_name("amadeus"), "studio", "--port", "0"),
                 *("--model-server-port", "off", "--model-server-rest-port", "off"),
