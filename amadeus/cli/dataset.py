@@ -94,7 +94,7 @@ def nsynth(
     """
     from amadeus.datasets.choice import make_choice
     from amadeus.datasets.files import find_files
-    from amadeus.datasets.folders import check_target
+    from amadeus.datasets.folders import read_target
 
     choice = make_choice(
         family=family,
@@ -106,12 +106,11 @@ def nsynth(
     if target is None and beam_arg:
         raise ConfigError(_NOTHING_CHOSEN)
     if target is not None:
+        folder = read_target(target)
         sorting = load("pipelines.datasets.sorting")
-        folder = Path(target).expanduser() if "://" not in target else Path(target)
         order = sorting.Order(
             choice=choice, target=folder, shard_bytes=shard_mb * 2**20
         )
-        check_target(order.target)
         command = load("pipelines.datasets.command")
         result = command.sort(find_files(words), order, beam_arg)
         _tell_sorted(result, order.target, as_json)
@@ -183,11 +182,11 @@ def notes(
     from amadeus.datasets import folders, singles
 
     paths = find_recordings([folder])
-    target = Path(output).expanduser() if output and "://" not in output else output
-    if target is None:
+    if output is None:
         examined = list(singles.examine(paths, wrong=wrong))
         _tell_notes(examined, as_json)
         return
+    target = folders.read_target(output)
     making = singles.check_making(
         singles.Making(
             family=family or _guess(paths),
@@ -199,8 +198,7 @@ def notes(
             wrong=wrong,
         )
     )
-    target = Path(target)
-    examined = []
+    examined: list[Single] = []
     with folders.appearing(target) as scratch:
         told = _kept(singles.examine(paths, wrong=wrong), examined)
         n_notes, n_shards = singles.write(told, target, making, scratch)

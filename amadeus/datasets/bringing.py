@@ -62,8 +62,8 @@ def _holds(path: str, choice: Choice) -> bool:
 
 def _nothing(place: Place) -> RecordingError:
     return RecordingError(
-        f"no note of {place.path} is one of {place.choice or 'NSynth'}: `amadeus dataset nsynth {place.path}` shows what "
-        "is there."
+        f"no note of {place.path} is one of {place.choice or 'NSynth'}: `amadeus dataset nsynth {place.path}` shows "
+        "what is there."
     )
 
 

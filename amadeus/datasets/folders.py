@@ -14,16 +14,27 @@ INDEX_NAME = "index.json"
 """Says what the files of a folder hold; written last."""
 
 
+def read_target(word: str) -> Path:
+    """Reads the name of a folder that is to be made.
+
+    Raises:
+      ConfigError: It lies in a bucket, or what `check_target` raises.
+    """
+    if is_url(word):
+        raise ConfigError(
+            f"{word} is in a bucket: write into a folder of this machine, and copy that."
+        )
+    target = Path(word).expanduser()
+    check_target(target)
+    return target
+
+
 def check_target(target: Path) -> None:
     """Makes sure that there is nothing yet.
 
     Raises:
-      ConfigError: Something is there, it lies in a bucket, or the folder it would be in is not there.
+      ConfigError: Something is there, or the folder it would be in is not there.
     """
-    if is_url(str(target)):
-        raise ConfigError(
-            f"{target} is in a bucket: write into a folder of this machine, and copy that."
-        )
     if not target.parent.is_dir():
         raise ConfigError(
             f"cannot write {target}: there is no folder {target.parent}; make it first."

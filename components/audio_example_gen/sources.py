@@ -33,7 +33,9 @@ NOTES_A_FILE = 256  # 40 MB at 16 kHz
 _SETTLED_S = (
     2.0  # a file that changed this long ago may change within one tick of its clock
 )
-_SHOWN = 12  # instruments that the lineage names; beyond, their number is told
+_SHOWN = (
+    12  # files and instruments that the lineage names; beyond, their number is told
+)
 
 
 class Note(NamedTuple):
@@ -158,9 +160,12 @@ def _gather(place: choice.Place, paths: tuple[str, ...]) -> Gathered:
     for path in paths:
         gathering.read(path)
     gathering.check(place)
-    return Gathered(
-        gathering.notes, skips.gather(gathering.unusable), gathering.facts(place)
-    )
+    names = [path.rpartition("/")[2] for path in paths]
+    facts = gathering.facts(place) | {
+        "files": names[:_SHOWN],
+        "file_count": len(names),
+    }
+    return Gathered(gathering.notes, skips.gather(gathering.unusable), facts)
 
 
 class _Gathering:

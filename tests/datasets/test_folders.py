@@ -74,11 +74,8 @@ def test_what_is_there_is_left_alone(tmp_path, content, says):
 )
 def test_a_place_that_cannot_be_is_told_first(tmp_path, monkeypatch, name, says):
     monkeypatch.chdir(tmp_path)
-    from pathlib import Path
-
-    target = name if "://" in name else Path(name)
     with pytest.raises(ConfigError, match=says):
-        folders.check_target(target)
+        folders.read_target(name)
 
 
 def test_a_disk_that_refuses_is_a_sentence(tmp_path):
