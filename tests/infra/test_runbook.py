@@ -208,6 +208,7 @@ def test_whoever_enters_a_pod_that_was_just_made_waits_for_it_before():
 def _samples():
     metrics = Metrics()
     metrics.watch_sessions(lambda: {"queued": 1})
+    metrics.watch_successors(lambda: {("cello", "NotServedError"): 1})
     metrics.calls.labels("m", "OK").inc()
     metrics.calls_open.labels("m").inc()
     metrics.call_s.labels("m").observe(1)
