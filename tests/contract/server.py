@@ -23,6 +23,8 @@ from tensorflow_serving.apis import (
 )
 from tensorflow_serving.config import model_server_config_pb2
 
+from tests import processes
+
 GRPC = os.environ.get("AMADEUS_CONTRACT_GRPC", "")
 REST = os.environ.get("AMADEUS_CONTRACT_REST", "")
 MODELS = os.environ.get("AMADEUS_CONTRACT_MODELS", "")
@@ -157,7 +159,7 @@ def fill_spec(spec, name, signature="", version=None, label=""):
 
 def start_process(*flags, log):
     """Starts the embedded server; the process, gRPC address and REST address once it listens."""
-    process = subprocess.Popen(
+    process = processes.start(
         [
             sys.executable,
             "-m",

@@ -8,6 +8,8 @@ import socket
 import subprocess
 import time
 
+from tests import processes
+
 USER, PASSWORD = "ama", "a secret / with @ signs"
 PROGRAMS = ("mariadbd", "mariadb-install-db", "mariadb")
 
@@ -73,7 +75,7 @@ class Server:
 
     def start(self):
         with (self.folder / "log").open("a") as log:
-            self.process = subprocess.Popen(
+            self.process = processes.start(
                 [_find("mariadbd"), "--no-defaults", *self._where, f"--socket={self.socket}",
                  f"--port={self.port}", "--bind-address=127.0.0.1", "--skip-name-resolve", *self.options],
                 stdout=log, stderr=log,

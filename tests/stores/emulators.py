@@ -10,6 +10,8 @@ import tempfile
 import time
 import urllib.request
 
+from tests import processes
+
 CLEARED = (
     *("GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST", "CLOUDSDK_CONFIG"),
     *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_SESSION_TOKEN"),
@@ -57,8 +59,10 @@ def bare_environment(folder):
 @contextlib.contextmanager
 def amazon():
     """Runs a moto server; hands out the environment that leads there."""
-    server = subprocess.Popen(
-        [sys.executable, "-c", _MOTO], stdout=subprocess.PIPE, text=True
+    server = processes.start(
+        [sys.executable, "-c", _MOTO],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         port = int(server.stdout.readline())
@@ -98,7 +102,7 @@ def _started(program, folder):
         url = f"http://127.0.0.1:{port}"
         command = [program, "-scheme=http", "-host=127.0.0.1", f"-port={port}"]
         command += [f"-external-url={url}", "-backend=filesystem"]
-        server = subprocess.Popen(
+        server = processes.start(
             [*command, f"-filesystem-root={folder}"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -15,7 +15,6 @@ import itertools
 import json
 import os
 import shutil
-import subprocess
 import sys
 import uuid
 from pathlib import Path
@@ -27,6 +26,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2 as spec_pb2
 from amadeus.stores import open_store
 from amadeus.stores.folders import digest_file
 from pipelines.kubeflow.telling import read_events
+from tests import processes
 
 LOGS = "executor-logs"
 _LOCAL = {"gs": "gcs", "s3": "s3", "minio": "minio"}
@@ -268,8 +268,12 @@ class _Pod:
             **{e["name"]: e["value"] for e in dict(container).get("env", [])},
         }
         with log_path.open("wb") as log:
-            process = subprocess.Popen(
-                replaced, stdout=log, stderr=log, env=environment, cwd=self.disk
+            process = processes.start(
+                replaced,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                cwd=self.disk,
             )
             try:
                 if watch is not None:

@@ -6,12 +6,14 @@ import re
 import subprocess
 import sys
 
+from tests import processes
+
 
 @contextlib.contextmanager
 def metadata_server(backing, *options, port=0, **variables):
     """Runs a server; hands out its address, as a client names it, and its process."""
     command = [sys.executable, "-m", "serving.metadata_server", "--port", str(port)]
-    with subprocess.Popen(
+    with processes.start(
         [*command, "--backing", backing, *map(str, options)],
         stdout=subprocess.PIPE,
         text=True,

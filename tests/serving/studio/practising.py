@@ -19,6 +19,7 @@ from amadeus.v1 import session_pb2, studio_pb2, studio_pb2_grpc
 from serving.studio.practice_limits import PracticeLimits
 from serving.studio.practices import Practices, PracticeSessionsServicer
 from serving.studio.status import StatusInterceptor
+from tests import processes
 
 HERE = Path(__file__).parent
 PATIENCE_S = 60.0  # for one thing to happen
@@ -87,7 +88,7 @@ class StudioProcess:
 
     def __init__(self, home, port=0, **variables):
         home.path.mkdir(parents=True, exist_ok=True)
-        self.process = subprocess.Popen(
+        self.process = processes.start(
             [
                 sys.executable,
                 "-m",
