@@ -215,9 +215,11 @@ def _feature(value: Value) -> bytes:
     values = [value] if isinstance(value, int) else list(value)
     if not values:
         return b""  # a feature of no kind, which all readers take for an empty list
-    if isinstance(values[0], bytes):
-        return _field(_BYTES_LIST, b"".join(_field(1, one) for one in values))
-    packed = b"".join(_number(one & (1 << 64) - 1) for one in values)
+    words = [one for one in values if isinstance(one, bytes)]
+    if words:
+        return _field(_BYTES_LIST, b"".join(_field(1, word) for word in words))
+    numbers = [one for one in values if isinstance(one, int)]
+    packed = b"".join(_number(number & (1 << 64) - 1) for number in numbers)
     return _field(_INT64_LIST, _field(1, packed))
 
 
