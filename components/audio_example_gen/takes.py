@@ -111,8 +111,7 @@ def held(take: Take) -> Iterator[Path]:
       RecordingError: They are others, or become others or go away meanwhile. Without a fault of the recording, for that
         is an accident, and a practice that skipped it would be kept as if it had learned from this take.
     """
-    with nearby(take.uri) as place:
-        path = recordings.to_path(place)
+    with _brought(take.uri) as path:
         before = _stamp(take, path)
         _check_bytes(take, path)
         try:
@@ -121,6 +120,20 @@ def held(take: Take) -> Iterator[Path]:
             _check_same(take, path, before)
             raise
         _check_same(take, path, before)
+
+
+@contextlib.contextmanager
+def _brought(uri: str) -> Iterator[Path]:
+    if not _is_far(uri):
+        yield recordings.to_path(uri)
+        return
+    with nearby(uri) as place:
+        yield Path(place)
+
+
+def _is_far(uri: str) -> bool:
+    """Tells an object in a bucket from a path, also from one that had to be written as a `file:` URI."""
+    return is_url(uri) and not uri.startswith("file:")
 
 
 def _check_same(take: Take, path: Path, before: recordings.Stamp) -> None:
@@ -156,7 +169,7 @@ def _changed(take: Take) -> RecordingError:
 def _digest(uri: str) -> str:
     """Digests what lies at a uri; nothing where it cannot be read."""
     try:
-        if not is_url(uri):
+        if not _is_far(uri):
             return recordings.known_digest(recordings.to_path(uri))
         with nearby(uri) as place:
             return recordings.content_digest(place)
