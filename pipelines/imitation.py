@@ -93,6 +93,7 @@ def create_pipeline(config: ImitationConfig) -> pipeline.Pipeline:
             pusher.outputs["pushed_model"],
             transform.outputs["statistics"],
             parent=born_of,
+            kind="feedback" if config.taste is not None else None,
         )
     nodes = [example_gen, transform, trainer, evaluator, pusher, writer]
     return pipeline.Pipeline(

@@ -7,6 +7,7 @@ Artifacts
   `amadeus.Personality`   a generation; its base type is Model, its uri its folder. Custom properties: `deu` (string),
                           `generation` (int, from 1), `digest` and `parent_digest` (`sha256:` and 64 digits; empty: it
                           grew from nothing), `practice` (string), `mlmd_uuid` (string, as TF Serving exports it),
+                          `kind` (string, `feedback` where a pipeline taught by it; missing for imitations),
                           `metric_NAME` (double, lower is better), `imported` (int 1: made elsewhere; then `born_deu`,
                           `born_generation`, `born_kind` and `born_ms` (double) say who it was there, and a
                           `generation` of 0 is an ancestor that was never held here). Its state is
@@ -21,8 +22,9 @@ Events
   INPUT of that execution, the only one of type `amadeus.Personality`, with the key `parent`. What it learned from is
   reached by further inputs, from artifact to the execution that made it, until a Personality.
 Executions
-  `...PersonalityWriter` of a TFX run for an imitation; `amadeus.Tuning`, `amadeus.Feedback`, `amadeus.Import`;
-  `amadeus.Repair` for a generation whose maker was killed before it could record it (custom property `repaired`: 1).
+  `...PersonalityWriter` of a TFX run for what a pipeline taught; `amadeus.Tuning`, `amadeus.Feedback`,
+  `amadeus.Import`; `amadeus.Repair` for a generation whose maker was killed before it could record it (custom
+  property `repaired`: 1).
 Contexts
   `amadeus.Deu`           all generations of a deu, by its name.
   `amadeus.Practice`      DEU/PRACTICE: a session, with its executions and what it made; custom properties name the

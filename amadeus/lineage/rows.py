@@ -5,7 +5,7 @@ A row is small and plain, so that thousands can be kept in a file; see `index.py
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from ml_metadata.proto import metadata_store_pb2
 
@@ -129,6 +129,7 @@ def _make_row(
         for name, value in artifact.custom_properties.items()
     }
     maker = links.makers.get(artifact.id)
+    told = values.get("kind")  # by a pipeline, which makes more than imitations
     return Row(
         artifact_id=artifact.id,
         generation=int(values.get("generation", 0)),
@@ -137,7 +138,7 @@ def _make_row(
         practice=str(values.get("practice", "")),
         created_ms=created_ms(artifact),
         uri=artifact.uri,
-        kind=kinds.get(maker, "imitation") if maker is not None else "imitation",
+        kind=told if told in get_args(Kind) else kinds.get(maker or 0, "imitation"),
         metrics={
             name.removeprefix(METRIC_PREFIX): float(value)
             for name, value in sorted(values.items())

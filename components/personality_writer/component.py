@@ -11,6 +11,7 @@ from components import artifacts
 from components.code_digest import CODE_DIGEST_KEY, running_code_digest
 from components.personality_writer import executor
 from components.personality_writer.executor import (
+    KIND_KEY,
     MODEL_BLESSING_KEY,
     MODEL_KEY,
     PARENT_KEY,
@@ -29,7 +30,10 @@ SOURCES = (
 class PersonalityWriterSpec(types.ComponentSpec):
     """Names of PersonalityWriter's parameters, inputs and outputs."""
 
-    PARAMETERS: ClassVar = {CODE_DIGEST_KEY: ExecutionParameter(type=str)}
+    PARAMETERS: ClassVar = {
+        KIND_KEY: ExecutionParameter(type=str, optional=True),
+        CODE_DIGEST_KEY: ExecutionParameter(type=str),
+    }
     INPUTS: ClassVar = {
         MODEL_KEY: ChannelParameter(type=standard_artifacts.Model),
         MODEL_BLESSING_KEY: ChannelParameter(type=standard_artifacts.ModelBlessing),
@@ -56,7 +60,8 @@ class PersonalityWriter(base_component.BaseComponent):
 
     Outputs:
       personality: Personality whose uri is the pushed voice; custom properties `deu`,
-        `generation`, `digest`, `parent_digest`, `practice`, `mlmd_uuid` and `metric_*`.
+        `generation`, `digest`, `parent_digest`, `practice`, `mlmd_uuid` and `metric_*`, and `kind` where it is no
+        imitation.
     """
 
     SPEC_CLASS = PersonalityWriterSpec
@@ -69,6 +74,8 @@ class PersonalityWriter(base_component.BaseComponent):
         pushed_model: types.BaseChannel,
         statistics: types.BaseChannel,
         parent: types.BaseChannel | None = None,
+        *,
+        kind: str | None = None,
     ) -> None:
         """Fills the spec.
 
@@ -78,6 +85,7 @@ class PersonalityWriter(base_component.BaseComponent):
           pushed_model: Where it plays.
           statistics: What it learned from.
           parent: Personality it grew from; none for the first.
+          kind: What made it, as lineage calls it, such as `feedback`; None: an imitation.
         """
         spec = PersonalityWriterSpec(
             model=model,
@@ -85,6 +93,7 @@ class PersonalityWriter(base_component.BaseComponent):
             pushed_model=pushed_model,
             statistics=statistics,
             parent=parent,
+            kind=kind,
             code_digest=running_code_digest(*SOURCES),
             personality=types.Channel(type=artifacts.Personality),
         )

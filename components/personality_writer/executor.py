@@ -15,6 +15,7 @@ PUSHED_MODEL_KEY = "pushed_model"
 STATISTICS_KEY = "statistics"
 PARENT_KEY = "parent"
 PERSONALITY_KEY = "personality"
+KIND_KEY = "kind"
 
 
 class Executor(base_executor.BaseExecutor):
@@ -34,8 +35,8 @@ class Executor(base_executor.BaseExecutor):
             came from; they are read by the lineage, as input events, and not here.
           output_dict: `personality`: one Personality artifact; its uri is the pushed voice, its
             custom properties are `deu`, `generation`, `digest`, `parent_digest`, `practice`,
-            `mlmd_uuid` and `metric_*`.
-          exec_properties: Nothing is read.
+            `mlmd_uuid` and `metric_*`, and `kind` where it is told.
+          exec_properties: `kind`: what made it, if it is no imitation.
 
         Raises:
           VoiceError: The pushed voice is gone or damaged.
@@ -43,4 +44,4 @@ class Executor(base_executor.BaseExecutor):
         pushed_model = artifact_utils.get_single_instance(input_dict[PUSHED_MODEL_KEY])
         destination = pushed_model.get_string_custom_property("pushed_destination")
         personality = artifact_utils.get_single_instance(output_dict[PERSONALITY_KEY])
-        write.describe(personality, Path(destination))
+        write.describe(personality, Path(destination), exec_properties.get(KIND_KEY))

@@ -12,8 +12,10 @@ from amadeus.v1 import personality_pb2
 METRIC_PREFIX = "metric_"
 
 
-def describe(artifact: types.Artifact, voice_path: Path) -> None:
-    """Makes an artifact stand for the voice in a folder.
+def describe(
+    artifact: types.Artifact, voice_path: Path, kind: str | None = None
+) -> None:
+    """Makes an artifact stand for the voice in a folder; `kind` says what made it, if it is no imitation.
 
     Raises:
       VoiceError: The folder holds no voice.
@@ -28,6 +30,8 @@ def describe(artifact: types.Artifact, voice_path: Path) -> None:
     artifact.set_string_custom_property("parent_digest", personality.parent_digest)
     artifact.set_string_custom_property("practice", personality.practice)
     artifact.set_string_custom_property("mlmd_uuid", mlmd_uuid(personality))
+    if kind:
+        artifact.set_string_custom_property("kind", kind)
     for name, metric in personality.metrics.items():
         if math.isfinite(metric):
             artifact.set_float_custom_property(METRIC_PREFIX + name, metric)

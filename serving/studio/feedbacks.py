@@ -1,7 +1,8 @@
 """Feedback in a studio: checked at the door, listened to, judged by a worker, and learned from by another.
 
 The first practice of a session judges its takes and turns knobs of the player; where something is liked that the
-network can learn, a second one follows in the same session, in the queue like any other.
+network can learn, a second one follows in the same session, in the queue like any other. Cancelling takes back what the
+first one did.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from amadeus.feedback.regions import Region
 from amadeus.home import Deu, Home
 from amadeus.journal import JOURNAL_NAME, read_journal
 from amadeus.personality import content
+from amadeus.report.session import read_message
+from amadeus.tuning.request import REQUEST_NAME
 from amadeus.v1 import practice_pb2, profiles_pb2, session_pb2
 from serving.studio.sessions import Session
 from serving.studio.status import StatusError
@@ -126,6 +129,24 @@ def write_request(
 def goes_on(session: Session, practice_path: Path) -> bool:
     """Whether the network is to practise now that a practice of a session is over."""
     return is_feedback(session.configuration) and _read_taste(practice_path) is not None
+
+
+def take_back(session: Session, home: Home) -> None:
+    """Lets play again who played before a feedback that is cancelled: all of it is done, or nothing.
+
+    The knobs may have been turned already while the network had yet to practise. That generation stays, as any does
+    that nobody plays, and can be checked out; where somebody chose another meanwhile, his choice stands.
+    """
+    deu = session.deu_in(home)
+    if not is_feedback(session.configuration) or not deu.current_generation():
+        return
+    playing = content.read_personality(deu.voice_path())
+    if playing.practice not in session.standing.practices:
+        return
+    path = deu.practices_path / playing.practice / REQUEST_NAME
+    request = read_message(path, practice_pb2.FeedbackRequest())
+    if request is not None and request.parent_generation in deu.generations():
+        deu.point_to(request.parent_generation)
 
 
 def say_failure(session: Session, text: str) -> str:

@@ -3,6 +3,7 @@
 The caller holds the lock on all sessions.
 """
 
+import contextlib
 import logging
 import time
 from pathlib import Path
@@ -58,6 +59,10 @@ class Outcomes:
     def cancel(self, session: Session) -> Session:
         """Ends a session because somebody wants it."""
         self._store.drop_parts(session)
+        with contextlib.suppress(
+            AmadeusError
+        ):  # a deu that is gone or damaged stays so
+            feedbacks.take_back(session, self._home)
         generation = self._current_generation(session)
         return self._store.change(session, state=State.CANCELLED, generation=generation)
 

@@ -7,6 +7,7 @@ from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from amadeus import lineage
+from amadeus.cli.main import main
 from amadeus.errors import HomeError
 from amadeus.lineage.write import DEU_CONTEXT_TYPE
 
@@ -174,3 +175,21 @@ def test_the_text_names_what_matters(home, deu, scribe):
     assert "21 takes, 1 of them held out" in text
     assert "and 9 more" in text
     assert "spectral_loss 6.99" in text
+
+
+@pytest.mark.parametrize(
+    ("told", "kind"), [("feedback", "feedback"), ("magic", "imitation")]
+)
+def test_what_a_pipeline_says_of_a_generation_is_its_kind(home, told, kind, capsys):
+    deu = home.create_deu("cello")
+    scribe = Scribe(home)
+    first = scribe.write("cello", 1)
+    scribe.write("cello", 2, parent=first)
+    artifacts = scribe.store.get_artifacts_by_type("amadeus.Personality")
+    newest = max(artifacts, key=lambda artifact: artifact.id)
+    newest.custom_properties["kind"].string_value = told
+    scribe.store.put_artifacts([newest])
+    kinds = [record.kind for record in lineage.generations_of(home, deu)]
+    assert kinds == ["imitation", kind]
+    assert main(["lineage", "cello"]) == 0
+    assert ("after feedback" in capsys.readouterr().out) is (kind == "feedback")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from amadeus import lineage
 from amadeus.feedback.learning import make_request, write_request
 from amadeus.personality import content
 from pipelines import feedback, tuning
@@ -39,3 +40,6 @@ def test_the_learner_hears_what_is_liked_and_keeps_near(practised):
     assert child.parent_digest == parent.digest
     assert child.player_profile == parent.player_profile
     assert child.practice == "6-feedback"
+    kinds = [record.kind for record in lineage.generations_of(practised.home, deu)]
+    assert kinds[-1] == "feedback", "and what was learned before is called as it was"
+    assert kinds[0] == "imitation"

@@ -1,7 +1,7 @@
 """A worker that teaches nothing: it writes the journal of a practice as the real one does.
 
-Usage: stand_in_teacher.py PRACTICE_DIR. It goes on while HOME/hold exists, and tells HOME/starts.txt that it began.
-What it does then is said by the seed of the learner profile.
+Usage: stand_in_teacher.py PRACTICE_DIR. It goes on while HOME/hold exists, or HOME/hold-network for one that judges no
+takes, and tells HOME/starts.txt that it began. What it does then is said by the seed of the learner profile.
 """
 
 import os
@@ -50,7 +50,10 @@ def teach(home, deu, request, journal, *, is_judging):
         progress(journal, 10)
         if seed == DIE or (seed == CRASH_ONCE and len(deu.practices()) == 1):
             os.kill(os.getpid(), signal.SIGKILL)
-        while (home.path / "hold").exists():
+        held = [home.path / "hold"]
+        if not is_judging:
+            held.append(home.path / "hold-network")
+        while any(path.exists() for path in held):
             time.sleep(0.02)
     except KeyboardInterrupt:
         text = "the practice was interrupted: the same command goes on."

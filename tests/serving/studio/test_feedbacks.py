@@ -24,7 +24,7 @@ from serving.studio.schedule import audition_command
 from serving.studio.session_events import name_recordings
 from serving.studio.sessions import SessionStore
 from tests.export.voices import SMALL, write_voice
-from tests.serving.studio.practising import States, starts, studio
+from tests.serving.studio.practising import States, hold, starts, studio, until
 from tests.serving.studio.teaching import teach
 
 STARTS_S = (0.0, 1.6, 3.2)
@@ -86,7 +86,7 @@ def feedback(contents, *, deu="cello", session_id="", regions=None, **fields):
     )
 
 
-def practise(home, body, limits=None, *, patience_s=60, **commands):
+def practise(home, body, limits=None, *, patience_s=150, **commands):
     async def run():
         async with studio(home, limits, **commands) as found:
             await body(found)
@@ -159,6 +159,50 @@ def test_the_network_practises_what_is_liked_in_the_same_session(
     assert list(learned.recordings.name) == ["élégie.wav"]
     assert learned.learner_profile.training_minutes == feedbacks.MINUTES
     assert len(starts(home)) == 2
+
+
+def test_a_feedback_that_is_cancelled_while_the_network_practises_leaves_nothing(
+    home, taught, takes, voice_path
+):
+    """All or nothing: the knobs are turned back with it, unless somebody chose a generation meanwhile."""
+    (home.path / "voice").symlink_to(voice_path)
+    hold(home, name="hold-network")
+
+    async def body(found):
+        asked = feedback(takes, session_id="mine")
+        async with found.attached(asked) as conversation:
+            await conversation.send(takes)
+            await until(lambda: len(starts(home)) == 2)
+            assert taught.current_generation() == 2
+            await found.cancel("mine")
+            await conversation.read_all()
+        done = await found.get("mine")
+        assert done.state == States.STATE_CANCELLED
+        assert done.personality.generation == 1
+
+    practise(home, body, patience_s=150)
+    assert taught.current_generation() == 1
+    assert taught.generations() == [1, 2], "it can be checked out all the same"
+
+
+def test_a_choice_made_meanwhile_outlives_a_cancelled_feedback(
+    home, taught, takes, voice_path
+):
+    (home.path / "voice").symlink_to(voice_path)
+    shutil.copytree(taught.voice_path(1), taught.voices_path / "9")
+    hold(home, name="hold-network")
+
+    async def body(found):
+        taught.point_to(1)
+        async with found.attached(feedback(takes, session_id="mine")) as conversation:
+            await conversation.send(takes)
+            await until(lambda: len(starts(home)) == 2)
+            taught.point_to(9)
+            await found.cancel("mine")
+            await conversation.read_all()
+
+    practise(home, body, patience_s=150)
+    assert taught.current_generation() == 9
 
 
 def test_knobs_alone_are_turned_where_nothing_else_is_wanted(home, taught, takes):
