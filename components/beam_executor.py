@@ -57,11 +57,15 @@ class BeamExecutor(base_beam_executor.BaseBeamExecutor):
         super().__init__(context)
         self._beam_pipeline_args = given
 
-    def make_local_pipeline(self) -> beam.Pipeline:
-        """Makes a pipeline whose workers share this machine's disk, whatever runner was asked for."""
-        if self._records_root is None:
-            return self._make_beam_pipeline()
-        return beam.Pipeline(argv=local_args())
+    def make_local_pipeline(self, *, in_threads: bool) -> beam.Pipeline:
+        """Makes a pipeline whose workers share this machine's disk, whatever runner was asked for.
+
+        Args:
+          in_threads: Whether the work is too little for processes to begin for it.
+        """
+        if in_threads or self._records_root is not None:
+            return beam.Pipeline(argv=local_args())
+        return self._make_beam_pipeline()
 
     @contextlib.contextmanager
     def new_splits(self, examples: types.Artifact) -> Iterator[NewSplits]:

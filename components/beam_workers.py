@@ -104,12 +104,11 @@ class ProcessHandler(worker_handlers.GrpcWorkerHandler):
                 self._process.wait(GRACE_S)
             self._process.kill()
             self._process.wait()
+            self._logs.stop(0)
         super().close()
 
     def stop_worker(self) -> None:
-        """Ends what served it."""
-        if self._process is not None:
-            self._logs.stop(0)
+        """Does nothing more: `close` has ended it."""
 
     def _watch(self) -> None:
         """Tells all who wait for an answer of a process that has died."""

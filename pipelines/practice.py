@@ -8,6 +8,7 @@ PRACTICE_DIR/result.json      what came out: uris of artifacts, metrics, generat
 import contextlib
 import json
 import logging
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,9 @@ from amadeus.journal import emit
 from amadeus.lineage.store import connect, connection
 from amadeus.personality import content, profiles
 from amadeus.v1 import personality_pb2, practice_pb2
-from components.audio_example_gen import describing
+from components.audio_example_gen import describing, listing
 from components.evaluation_file import METRICS_NAME
-from pipelines import feedback, imitation, runner, tuning
+from pipelines import beam_places, feedback, imitation, runner, tuning
 from pipelines.place import REQUEST_NAME, Place
 
 SETTINGS_NAME = "settings.json"
@@ -87,10 +88,15 @@ def _configure(place: Place, request: feedback.Request) -> imitation.ImitationCo
         pipeline_root=place.deu.pipeline_path,
         metadata=connection(place.home),
         parent_path=place.deu.voice_path(parent) if parent else None,
-        beam_args=tuple(runner.beam_args(request.beam_arg)),
+        beam_args=tuple(_workers(request).args),
         player_profile=tuning.player_profile(request),
         taste=feedback.taste(request),
     )
+
+
+def _workers(request: feedback.Request) -> beam_places.Workers:
+    uris = listing.lengthen(request.recordings).uri
+    return beam_places.find_workers(request.beam_arg, uris, os.environ)
 
 
 def _settings(

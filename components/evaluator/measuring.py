@@ -91,6 +91,7 @@ class MeasureVoices(beam.DoFn):
         self._asked, self._serialized = asked, profile
         self._folder, self._files = folder, files
         self._shared = {role: shared.Shared() for role in asked}
+        self._meters = {role: shared.Shared() for role in asked}
 
     def setup(self) -> None:
         """Reads the profile."""
@@ -115,12 +116,12 @@ class MeasureVoices(beam.DoFn):
         if job.question == "losses":
             yield from self._losses(job)
             return
-        meter = evaluation.Meter(self._voice(job.role), self._profile)
         for index, passage in part(job.file, self._profile, job.start):
-            if (measured := meter.measure(passage)) is not None:
+            if (measured := self._meter(job.role).measure(passage)) is not None:
                 yield Line(index, measured)
 
     def _losses(self, job: Job) -> Iterator[Line]:
+        # Both are loaded where either plays: each must know the clock of the other.
         one, other = (self._contestant(role) for role in ("voice", "parent"))
         rate = self._profile.sample_rate
         judge = comparison.Judge(
@@ -139,6 +140,10 @@ class MeasureVoices(beam.DoFn):
             return comparison.Contestant(voice, self._profile)
         theirs = profiles.complete_learner_profile(voice.personality.learner_profile)
         return comparison.Contestant(voice, theirs)
+
+    def _meter(self, role: Role) -> evaluation.Meter:
+        make = self._meters[role].acquire
+        return make(lambda: evaluation.Meter(self._voice(role), self._profile))
 
     def _voice(self, role: Role) -> Any:
         from amadeus.voice.player import Voice

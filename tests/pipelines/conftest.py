@@ -22,7 +22,7 @@ class Studio:
         self.home = Home(path)
         self.deu = self.home.create_deu("cello")
 
-    def request(self, name, recordings, profile, *, parent=0):
+    def request(self, name, recordings, profile, *, parent=0, beam_arg=()):
         """Writes a request; returns the folder of the practice."""
         request = practice_pb2.ImitationRequest(
             deu="cello",
@@ -30,6 +30,7 @@ class Studio:
             recordings={"uri": [str(path) for path in recordings]},
             learner_profile=profile,
             parent_generation=parent,
+            beam_arg=beam_arg,
         )
         path = self.deu.practices_path / name
         path.mkdir(parents=True)
