@@ -1,8 +1,7 @@
 """Stores: folders in buckets and on disks, behind one small interface.
 
     store = open_store("gs://bucket/folder")        # s3://, minio:// (an s3 with an endpoint), or a path
-    upload_folder(Path("voice"), store.at("voice"))  # complete by a mark that is written last, or not there
-    download_folder(store.at("voice"), Path("copy")) # appears by one rename, every byte verified
+    store.upload(path, "takes/a.wav", sha256=...)    # whole or not at all, as everything in a store
 
     publish_voice("gs://bucket/voices", "cello", path)            # -> gs://bucket/voices/cello/3
     fetch_voice("gs://bucket/voices", "cello", 3, into=Path(...))
@@ -26,7 +25,6 @@ share goes to a server by AMADEUS_METADATA, and a home that many studios share t
 """
 
 from amadeus.stores.addresses import is_url
-from amadeus.stores.folders import Limits, Manifest, download_folder, upload_folder
 from amadeus.stores.opening import open_store
 from amadeus.stores.personalities import (
     StoredVoice,
@@ -40,17 +38,13 @@ from amadeus.stores.store import AlreadyThereError, Entry, NotThereError, Store
 __all__ = [
     "AlreadyThereError",
     "Entry",
-    "Limits",
-    "Manifest",
     "NotThereError",
     "Store",
     "StoredVoice",
-    "download_folder",
     "fetch_voice",
     "find_voice",
     "is_url",
     "list_voices",
     "open_store",
     "publish_voice",
-    "upload_folder",
 ]

@@ -22,14 +22,7 @@ from amadeus.errors import RecordingError
 from amadeus.home import explain_os_errors, write_atomically
 from amadeus.personality.quoting import tame
 from amadeus.stores.addresses import join, split
-from amadeus.stores.folders import (
-    File,
-    Limits,
-    Manifest,
-    check_limits,
-    check_room,
-    digest_file,
-)
+from amadeus.stores.folders import Limits, check_limits, check_room, digest_file
 from amadeus.stores.opening import open_store
 from amadeus.stores.parallel import in_parallel
 from amadeus.stores.store import Entry, NotThereError, Store
@@ -134,8 +127,8 @@ def _bring_all(
     limits: RecordingLimits | None,
     say: Callable[[str], None],
 ) -> list[Brought]:
-    files = tuple(File(entry.key, entry.size, "") for entry in found.entries)
-    check_limits(Manifest(files), limits or RecordingLimits(), url)
+    sizes = [entry.size for entry in found.entries]
+    check_limits(sizes, limits or RecordingLimits(), url)
     with explain_os_errors(cache):
         cache.mkdir(parents=True, exist_ok=True)
         kept = [_kept(cache, found, entry) for entry in found.entries]

@@ -1,7 +1,7 @@
 """What every store can do, whichever it is.
 
 Objects appear whole or not at all, everywhere: buckets promise it, and on paths a file is written beside its place,
-flushed to the disk and renamed. What needs several objects to be complete is `folders.py`.
+flushed to the disk and renamed.
 """
 
 import abc

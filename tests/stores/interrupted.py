@@ -1,6 +1,6 @@
-"""A process that stores something and is killed by its own hand at a chosen point.
+"""A process that publishes a voice and is killed by its own hand at a chosen point.
 
-python -m tests.stores.interrupted (folder|voice) SOURCE URL (bytes N | steps N)
+python -m tests.stores.interrupted SOURCE URL (bytes N | steps N)
 
 `bytes`: after N bytes have gone into sockets. `steps`: before the N-th time a file is opened, linked or renamed below
 the store.
@@ -9,10 +9,27 @@ the store.
 import os
 import signal
 import socket
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 _STEPS = {"open", "os.rename", "os.link", "os.remove"}
+
+
+def interrupt(source, url, unit, limit, environment):
+    """Runs such a process; hands out whether it came to its end by that."""
+    with tempfile.TemporaryDirectory() as scratch:  # who is killed cleans nothing up
+        ran = subprocess.run(
+            [sys.executable, "-m", __name__, str(source), url, unit, str(limit)],
+            env=environment | {"TMPDIR": scratch},
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+    assert ran.returncode in (0, -signal.SIGKILL), ran.stderr
+    return ran.returncode == -signal.SIGKILL
 
 
 def kill():
@@ -52,17 +69,14 @@ def _root(url):
     return lambda path: url if path.startswith(url) else ""
 
 
-def main(what, source, url, unit, limit):
-    from amadeus.stores import open_store, publish_voice, upload_folder
+def main(source, url, unit, limit):
+    from amadeus.stores import publish_voice
 
     if unit == "bytes":
         kill_after_bytes(int(limit))
     else:
         kill_before_step(int(limit), url)
-    if what == "folder":
-        upload_folder(Path(source), open_store(url))
-    else:
-        publish_voice(url, "cello", Path(source))
+    publish_voice(url, "cello", Path(source))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from amadeus.stores import (
 from amadeus.stores.paths import PathStore
 from amadeus.stores.personalities import CLAIM_NAME, _claim, _Shelf
 from tests.personality.forging import contents, forge
-from tests.stores.test_folders import interrupt
+from tests.stores.interrupted import interrupt
 from tests.stores.voices import relative
 
 ROOT = Path(__file__).parents[2]
@@ -151,7 +151,7 @@ def test_a_publisher_that_is_killed_leaves_no_half_voice(
     reach, url, unit, limit, voices, tmp_path
 ):
     scheme = url.partition(":")[0] if "://" in url else "file"
-    assert interrupt("voice", voices[0], url, unit, limit, reach(scheme))
+    assert interrupt(voices[0], url, unit, limit, reach(scheme))
     assert list_voices(url) == []
     numbers = _Shelf.of(open_store(url), "cello").numbers
     assert numbers <= {1}

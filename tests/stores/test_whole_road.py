@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from amadeus.stores import list_voices, upload_folder
+from amadeus.stores import list_voices
 from amadeus.stores.opening import open_store
 from tests.e2e.sounds import write_takes
 from tests.e2e.test_first_lesson import TINY, amadeus
@@ -27,7 +27,9 @@ def test_a_voice_is_taught_from_a_bucket_and_played_from_a_bucket(
     bucket = f"amadeus-{secrets.token_hex(6)}"
     emulators.make_bucket(scheme, environment, bucket)
     takes = write_takes(tmp_path / "takes", np.random.default_rng(440))
-    upload_folder(takes, open_store(f"{scheme}://{bucket}/cello"))
+    store = open_store(f"{scheme}://{bucket}/cello")
+    for path in takes.iterdir():
+        store.write(path.name, path.read_bytes())
     url = f"{scheme}://{bucket}/voices"
 
     def run(home, *words):
