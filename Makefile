@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test test-cluster check protos lock clean
+.PHONY: setup demo test test-cluster test-notebooks check protos lock clean
 
 setup: $(VENV)/ready
 
@@ -32,6 +32,10 @@ test: setup
 # no part of `make test`.
 test-cluster: setup
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m cluster
+
+# Runs every notebook from top to bottom.
+test-notebooks: setup
+	@$(BIN)/python -m pytest -n 2 -m notebooks
 
 # The gate: what .ci/run runs before the tests.
 check: setup
