@@ -86,6 +86,22 @@ def test_a_corrupt_take_stops_a_practice_and_nothing_is_written(folder):
     assert folder.files() == []
 
 
+def test_a_take_that_changes_after_it_was_digested_stops_and_nothing_is_written(
+    folder, rng, monkeypatch
+):
+    gather = takes.gather
+
+    def late(uris):
+        gathered = gather(uris)
+        folder.add("3.wav", sounds.notes(rng, seconds=1.0, f0_hz=330.0))
+        return gathered
+
+    monkeypatch.setattr(takes, "gather", late)
+    with pytest.raises(Exception, match=r"3\.wav changed while the practice read it"):
+        folder.run(max_skipped_fraction=1.0)  # an accident is never skipped
+    assert folder.files() == []
+
+
 def test_as_much_as_the_profile_allows_is_skipped_and_counted(folder):
     (folder.takes / "bad.wav").write_text("do re mi")
     (folder.takes / "cut.wav").write_bytes((folder.takes / "0.wav").read_bytes()[:9000])
