@@ -10,6 +10,7 @@ at the parent, and hands on *what they are* as parameters. That is how Kubeflow'
 names of artifacts, comes to know the content of the recordings and the digest of the parent.
 """
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,9 @@ def compile_practice(
     """
     given = resources or Resources()
     nodes = list(_nodes(request, pipeline_root))
-    tasks = [_prepare(request)] + [_task_of(node, request) for node in nodes]
+    prepare = _prepare(request)
+    tasks = [prepare, *(_task_of(node, request) for node in nodes)]
+    prepare.env |= _granted({t.name: given.of(t.component_id).retries for t in tasks})
     pipeline = {
         "components": {f"comp-{task.name}": task.component for task in tasks},
         "defaultPipelineRoot": pipeline_root,
@@ -106,6 +109,7 @@ class _Task:
         self.name = names.task_name(component_id)
         self.cached = True
         self.arguments: list[str] = []
+        self.env: dict[str, str] = {}
         self.inputs: _Spec = {}
         self.after: set[str] = set()
         self.component: _Spec = {"executorLabel": f"exec-{self.name}"}
@@ -173,6 +177,11 @@ def _prepare(request: feedback.Request) -> _Task:
     ):
         task.makes_parameter(key, kind)
     return task
+
+
+def _granted(retries: dict[str, int]) -> dict[str, str]:
+    granted = {name: number for name, number in retries.items() if number}
+    return {RETRIES_VARIABLE: json.dumps(granted, sort_keys=True)} if granted else {}
 
 
 def _whose(request: feedback.Request) -> list[str]:
@@ -285,9 +294,7 @@ def _container(task: _Task, image: str, given: ContainerResources) -> _Spec:
         "command": list(COMMAND),
         "args": [*task.arguments, "--executor-input", "{{$}}"],
     }
-    env = dict(given.env)
-    if given.retries:
-        env[RETRIES_VARIABLE] = str(given.retries)
+    env = {**given.env, **task.env}
     if env:
         container["env"] = [
             {"name": name, "value": value} for name, value in sorted(env.items())

@@ -55,6 +55,20 @@ class Task(NamedTuple):
     task_id: str
 
 
+class Folder(NamedTuple):
+    """Where a task is at home in the pipeline root.
+
+    Attributes:
+      url: Of its folder: attempts at the task share it, and no other task has it.
+      task: Its name.
+      run_url: Of the folder of its run.
+    """
+
+    url: str
+    task: str
+    run_url: str
+
+
 @dataclass(frozen=True)
 class Invocation:
     """What a container was called with.
@@ -75,17 +89,18 @@ class Invocation:
     output_path: Path
     output_uris: Mapping[str, str] = field(default_factory=dict)
 
-    def folder(self, pipeline: str) -> str:
-        """Finds the folder of this task in the pipeline root; empty where nothing is told that lies in it.
+    def folder(self, pipeline: str) -> "Folder | None":
+        """Finds the folder of this task in the pipeline root; None where nothing is told that lies in it.
 
-        Attempts at the task share it, and no other task has it. A task without artifacts, such as `prepare`, has one
-        where Kubeflow keeps logs.
+        A task without artifacts, such as `prepare`, has one where Kubeflow keeps logs.
         """
         for key, uri in self.output_uris.items():
             match = _placed(pipeline, key, uri)
             if match:
-                return uri.rstrip("/").removesuffix(f"/{key}")
-        return ""
+                root, run_id, name, _ = match.groups()
+                own = uri.rstrip("/").removesuffix(f"/{key}")
+                return Folder(own, name, f"{root}/{pipeline}/{run_id}")
+        return None
 
     def task(self, pipeline: str) -> Task:
         """Reads who this is from where its outputs go.

@@ -23,7 +23,7 @@ from amadeus.errors import AmadeusError, PracticeError
 from amadeus.journal import emit
 from amadeus.v1 import practice_pb2
 from pipelines.kubeflow import contract, names
-from pipelines.kubeflow.attempts import Attempts, is_final
+from pipelines.kubeflow.attempts import RETRIES_VARIABLE, Attempts, is_final
 from pipelines.kubeflow.telling import LogJournal
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ PERSONALITIES_VARIABLE = "AMADEUS_PERSONALITIES"
 
 _CHATTY = {
     "absl": logging.ERROR,
-    "apache_beam": logging.WARNING,
+    "apache_beam": logging.CRITICAL,  # what it raises is said once, and not by it
     "botocore": logging.WARNING,
     "matplotlib": logging.WARNING,
     "tensorflow": logging.ERROR,
@@ -64,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if said := before.recall():
                 raise PracticeError(said)
             attempts = before
+            attempts.grant(os.environ.get(RETRIES_VARIABLE, ""))
             with tempfile.TemporaryDirectory(prefix="amadeus-") as scratch:
                 _run(args, invocation, Path(scratch))
         except (Exception, KeyboardInterrupt) as reason:

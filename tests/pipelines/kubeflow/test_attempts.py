@@ -14,6 +14,7 @@ from amadeus.errors import (
 )
 from amadeus.stores import open_store
 from pipelines.kubeflow import attempts, entrypoint, names, preparing
+from pipelines.kubeflow.contract import Folder
 from tests.pipelines.conftest import process_settings_kept
 from tests.pipelines.kubeflow.cluster import last_words
 
@@ -31,7 +32,7 @@ class Pods:
     def __init__(self, path, monkeypatch, capfd):
         self.root, self._path, self._capfd = path / "root", path, capfd
         self.n_worked, self.raises = 0, None
-        monkeypatch.setenv(attempts.RETRIES_VARIABLE, "2")
+        monkeypatch.setenv(attempts.RETRIES_VARIABLE, '{"prepare": 2, "trainer": 3}')
         monkeypatch.setattr(preparing, "prepare", self._work)
 
     def _work(self, *_):
@@ -58,7 +59,8 @@ class Pods:
         return status, word.text if word else ""
 
     def kept(self):
-        return [entry.key for entry in open_store(str(self.root)).list()]
+        keys = [entry.key for entry in open_store(str(self.root)).list()]
+        return [key for key in keys if key.endswith("ended-for-good.json")]
 
 
 def test_what_the_ama_has_to_mend_is_found_out_once(pods):
@@ -77,6 +79,15 @@ def test_a_run_that_is_taken_up_by_hand_begins_anew(pods):
     pods.raises = None
     assert pods.attempt() == (0, "")
     assert pods.n_worked == 2
+
+
+def test_other_tasks_of_the_run_know_what_prepare_was_told(pods, tmp_path):
+    assert pods.attempt() == (0, "")
+    run = f"{pods.root}/imitation-cello/run-1"
+    trainer = attempts.Attempts(Folder(f"{run}/trainer/id-7", "trainer", run))
+    assert trainer.recall() == ""
+    trainer.remember("nothing sounds.")
+    assert [trainer.recall() for _ in range(4)] == [*["nothing sounds."] * 3, ""]
 
 
 def test_another_task_is_not_concerned(pods):
@@ -98,11 +109,9 @@ def test_what_may_pass_is_tried_in_earnest(pods, error):
     assert pods.kept() == []
 
 
-@pytest.mark.parametrize("n_retries", ["", "0", "many"])
-def test_where_kubeflow_does_not_try_again_nothing_is_kept(
-    pods, monkeypatch, n_retries
-):
-    monkeypatch.setenv(attempts.RETRIES_VARIABLE, n_retries)
+@pytest.mark.parametrize("told", ["", "[]", '{"prepare": 0}', '{"trainer": 2}', "many"])
+def test_where_kubeflow_does_not_try_again_nothing_is_kept(pods, monkeypatch, told):
+    monkeypatch.setenv(attempts.RETRIES_VARIABLE, told)
     pods.raises = BAD
     pods.attempt()
     assert pods.kept() == []

@@ -173,10 +173,7 @@ def test_the_container_gets_what_was_asked_for(package):
         "resourceMemoryLimit": "4Gi",
         "accelerator": {"resourceType": "nvidia.com/gpu", "resourceCount": "1"},
     }
-    assert trainer["env"] == [
-        {"name": "AMADEUS_RETRIES", "value": "3"},
-        {"name": "OMP_NUM_THREADS", "value": "4"},
-    ]
+    assert trainer["env"] == [{"name": "OMP_NUM_THREADS", "value": "4"}]
     assert "resources" not in executors["exec-pusher"]["container"]
     tasks = package.pipeline["root"]["dag"]["tasks"]
     assert tasks["pusher"]["retryPolicy"]["maxRetryCount"] == 3
@@ -208,7 +205,7 @@ def test_options_for_beam_reach_those_who_use_it():
         name: entrypoint.build_parser().parse_args(e["container"]["args"]).beam_arg
         for name, e in executors.items()
     }
-    beam = {"exec-audio-example-gen", "exec-ddsp-transform"}
+    beam = {"exec-audio-example-gen", "exec-ddsp-transform", "exec-evaluator"}
     assert {name for name, args in given.items() if args == [arg]} == beam
     assert runner.beam_args([arg])[-1] == arg
 
@@ -291,6 +288,26 @@ def test_pipelines_are_called_as_kubeflow_wants(deu):
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
     assert name[0] != "-" != name[-1]
     assert imitation.pipeline_name(deu)
+
+
+def test_how_often_tasks_are_tried_again_is_told_to_prepare_alone(package):
+    """In the environment of another, Kubeflow's cache would miss where that number changes."""
+    executors = package.pipeline["deploymentSpec"]["executors"]
+    told = {
+        name: variable["value"]
+        for name, executor in executors.items()
+        for variable in executor["container"].get("env", [])
+        if variable["name"] == "AMADEUS_RETRIES"
+    }
+    tasks = package.pipeline["root"]["dag"]["tasks"]
+    granted = {
+        name: task["retryPolicy"]["maxRetryCount"]
+        for name, task in tasks.items()
+        if "retryPolicy" in task
+    }
+    assert list(told) == ["exec-prepare"]
+    assert json.loads(told["exec-prepare"]) == granted
+    assert set(granted) == set(tasks)
 
 
 def test_no_two_deus_share_a_pipeline():
