@@ -86,7 +86,11 @@ def read_passages(
       PracticeError: A file is missing or no record of DdspTransform.
     """
     shelf = _Shelf(resident_limit_bytes)
-    return [_to_passage(record, shelf) for record in _read_records(file_pattern)]
+    passages = [_to_passage(record, shelf) for record in _read_records(file_pattern)]
+    return [
+        passage._replace(audio=audio)
+        for passage, audio in zip(passages, shelf.audio(), strict=True)
+    ]
 
 
 class CropSampler:
@@ -276,6 +280,7 @@ def _find(pattern: str) -> list[str]:
 
 
 def _to_passage(record: dict, shelf: "_Shelf") -> Passage:
+    """Reads a passage but for its audio, which goes onto the shelf."""
     spec = AudioSpec(
         sample_rate=int(record["sample_rate"]), frame_rate=int(record["frame_rate"])
     )
@@ -288,8 +293,9 @@ def _to_passage(record: dict, shelf: "_Shelf") -> Passage:
                 f"the record of {name} has {len(values)} frames of {key} but its audio needs {n_frames}: run "
                 "DdspTransform again."
             )
+    shelf.put(record["audio"])
     return Passage(
-        audio=shelf.put(record["audio"]),
+        audio=np.zeros(0, np.float32),
         features=features,
         take=record["take"].decode(),
         name=name,
@@ -299,21 +305,37 @@ def _to_passage(record: dict, shelf: "_Shelf") -> Passage:
 
 
 class _Shelf:
-    """Keeps audio in memory up to a limit, and the rest in a file without a name."""
+    """Keeps audio in memory up to a limit, and the rest in a file without a name.
+
+    The file is mapped once and not by passages: each map holds a file open, and a data set has more notes than a
+    process may have open files.
+    """
 
     def __init__(self, limit_bytes: int) -> None:
         self._left_bytes = limit_bytes
         self._file = None
+        self._n_filed = 0
+        self._places: list[np.ndarray | slice] = []
 
-    def put(self, audio: np.ndarray) -> np.ndarray:
+    def put(self, audio: np.ndarray) -> None:
+        """Takes the audio of one passage."""
         self._left_bytes -= audio.nbytes
         if self._left_bytes >= 0 or not audio.size:
-            return audio
+            self._places.append(audio)
+            return
         if self._file is None:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as its maps)
-        offset = self._file.seek(0, 2)
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as its map)
         audio.tofile(self._file)
-        self._file.flush()
-        return np.memmap(
-            self._file, np.float32, mode="r", offset=offset, shape=audio.shape
-        )
+        self._places.append(slice(self._n_filed, self._n_filed + len(audio)))
+        self._n_filed += len(audio)
+
+    def audio(self) -> list[np.ndarray]:
+        """Hands out the audio of all passages, in their order."""
+        filed = np.zeros(0, np.float32)
+        if self._file is not None:
+            self._file.flush()
+            filed = np.memmap(self._file, np.float32, mode="r")
+        return [
+            filed[place] if isinstance(place, slice) else place
+            for place in self._places
+        ]

@@ -1,3 +1,6 @@
+import os
+import resource
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -166,6 +169,20 @@ def test_records_come_back_whole_from_memory_or_disk(
         assert ours._replace(audio=0, features=0) == theirs._replace(
             audio=0, features=0
         )
+
+
+def test_notes_on_disk_may_be_more_than_files_may_be_open(make_passage, tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    passage = make_passage(200, seconds=0.05)
+    write_records(tmp_path / "part-0.gz", [passage] * 400)
+    n_open = len(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (n_open + 100, hard))
+    try:
+        found = read_passages(str(tmp_path / "*.gz"), resident_limit_bytes=0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(found) == 400
+    assert_array_equal(found[-1].audio, passage.audio)
 
 
 def test_missing_records_are_named(tmp_path):
