@@ -5,6 +5,7 @@
 
 import platform
 import re
+import runpy
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
@@ -69,11 +70,13 @@ def kernels() -> list[Extension]:
         levels["x86_64_v4"] = ["-march=x86-64-v4"]
     sources = sorted(str(path.relative_to(HERE)) for path in NATIVE.glob("*.c"))
     headers = sorted(str(path.relative_to(HERE)) for path in NATIVE.glob("*.h"))
+    digest = runpy.run_path(str(NATIVE / "sources.py"))["digest"](NATIVE)
     return [
         Extension(
             f"amadeus.native._kernels_{level}",
             sources,
             depends=headers,
+            define_macros=[("AMADEUS_SOURCES", f'"{digest}"')],
             extra_compile_args=[*COMPILE_ARGS, *arguments],
             extra_link_args=["-pthread"],
             optional=True,

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
+from amadeus.native import sources
 from amadeus.threads import own_threads
 
 if TYPE_CHECKING:  # `amadeus doctor` asks for the library and needs no arrays
@@ -18,9 +19,6 @@ if TYPE_CHECKING:  # `amadeus doctor` asks for the library and needs no arrays
 
 LEVELS = ("x86_64_v4", "x86_64_v3", "baseline")  # best first
 _POINTER = ctypes.c_void_p
-# What came last into the library, or changed last: one without it was built for an older Amadeus, and may take other
-# arguments.
-_NEWEST = "amadeus_keep_heap"
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +29,7 @@ Argument = Union["np.ndarray", int, float, None]
 def load() -> ctypes.CDLL | None:
     """Loads the library; None where there is none that this machine can run, or AMADEUS_NATIVE=0 says so.
 
-    One that was left behind by an older Amadeus is not loaded, and that is said.
+    One that was left behind by another Amadeus is not loaded, and that is said.
     """
     if os.environ.get("AMADEUS_NATIVE") == "0":
         return None
@@ -44,14 +42,25 @@ def load() -> ctypes.CDLL | None:
                 continue
             if not library.amadeus_is_supported():
                 continue
-            if hasattr(library, _NEWEST):
+            if _is_of(library, sources.digest(here)):
                 return library
             _log.warning(
-                "%s was built for an older Amadeus, so it is left out and practice is several times slower: run make "
+                "%s was built for another Amadeus, so it is left out and practice is several times slower: run make "
                 "setup.",
                 path,
             )
     return None
+
+
+def _is_of(library: ctypes.CDLL, wanted: str) -> bool:
+    """Whether a library was built from the sources beside it: one of others may take other arguments."""
+    try:
+        told = library.amadeus_sources
+    except AttributeError:  # of the time before it told
+        return False
+    told.restype = ctypes.c_char_p
+    # Where the sources were not installed, the library came with the rest.
+    return not wanted or told() == wanted.encode()
 
 
 def is_available() -> bool:

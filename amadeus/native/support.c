@@ -29,3 +29,6 @@ void amadeus_keep_heap(void) {
 #else
 void amadeus_keep_heap(void) {}
 #endif
+
+/* What this library was built from, as sources.py digests it: one of other sources may take other arguments. */
+const char *amadeus_sources(void) { return AMADEUS_SOURCES; }

@@ -1,6 +1,8 @@
 """The kernels compute what the functions they stand for define."""
 
+import ctypes
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import tensorflow as tf
 
 from amadeus.audio import AudioSpec
 from amadeus.dsp import harmonic, noise, reverb, spectral_loss
-from amadeus.native import convolution, library, ops, synthesis
+from amadeus.native import convolution, library, ops, sources, synthesis
 from amadeus.voice import recurrent
 
 pytestmark = pytest.mark.skipif(
@@ -188,18 +190,56 @@ def test_the_kernels_can_be_left_out(monkeypatch):
         library.load.cache_clear()
 
 
-def test_kernels_of_an_older_version_are_left_out_and_that_is_said(
-    tmp_path, monkeypatch, caplog
-):
-    source = tmp_path / "old.c"
-    source.write_text("int amadeus_is_supported(void) { return 1; }\n")
-    built = tmp_path / "_kernels_baseline.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", built, source], check=True)
+def built_from(told, folder):
+    """Builds a library that says it was built from some sources."""
+    code = "int amadeus_is_supported(void) { return 1; }\n"
+    if told is not None:
+        code += f'const char *amadeus_sources(void) {{ return "{told}"; }}\n'
+    source = folder / "stranger" / "library.c"
+    source.parent.mkdir()
+    source.write_text(code)
+    path = folder / "_kernels_baseline.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", path, source], check=True)
+    return path
+
+
+@pytest.fixture
+def beside(tmp_path, monkeypatch):
+    """A folder in which kernels are looked for, with two sources."""
+    (tmp_path / "filter.c").write_text("int a(void);\n")
+    (tmp_path / "filter.h").write_text("int b(void);\n")
     monkeypatch.setattr(library, "__file__", str(tmp_path / "library.py"))
     library.load.cache_clear()
-    try:
-        assert not library.is_available()
-    finally:
-        library.load.cache_clear()
-    assert f"{built} was built for an older Amadeus" in caplog.text
+    yield tmp_path
+    library.load.cache_clear()
+
+
+@pytest.mark.parametrize("told", [None, "", "0" * 32])
+def test_kernels_of_other_sources_are_left_out_and_that_is_said(beside, caplog, told):
+    built = built_from(told, beside)
+    assert not library.is_available()
+    assert f"{built} was built for another Amadeus" in caplog.text
     assert "run make setup" in caplog.text
+
+
+def test_kernels_of_these_sources_are_taken_until_one_changes(beside):
+    built_from(sources.digest(beside), beside)
+    assert library.is_available()
+    for name, text in (("filter.h", "int b(int);\n"), ("another.c", "")):
+        (beside / name).write_text(text)
+        library.load.cache_clear()
+        assert not library.is_available()
+
+
+def test_kernels_without_sources_are_taken_as_they_came(beside):
+    for path in beside.glob("filter.*"):
+        path.unlink()
+    built_from("", beside)
+    assert library.is_available()
+
+
+def test_the_kernels_here_say_what_they_were_built_from():
+    """What `setup.py` wrote into them at build time."""
+    told = library.load().amadeus_sources
+    told.restype = ctypes.c_char_p
+    assert told().decode() == sources.digest(Path(library.__file__).parent) != ""
