@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from amadeus.cli.recordings import refuse_sets
 from amadeus.errors import ConfigError, RecordingError, StoreError
 from amadeus.stores import NotThereError, is_url, open_store
 from amadeus.stores.folders import digest_file
@@ -57,8 +58,9 @@ def name_recordings(urls: Sequence[str]) -> practice_pb2.Recordings:
     """Names recordings that are in stores already: files and folders.
 
     Raises:
-      ConfigError: One is on this machine.
+      ConfigError: One is on this machine, or is a data set.
     """
+    refuse_sets(urls, where="a cluster takes recordings only")
     at_home = [url for url in urls if not is_url(url)]
     if len(at_home) == len(urls) > 0:
         raise ConfigError(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from amadeus.audio import recordings
+from amadeus.datasets.choice import is_dataset
 from amadeus.errors import ConfigError, RecordingError
 from amadeus.personality import content
 from amadeus.stores import fetch_voice, find_voice, is_url, list_voices
@@ -34,12 +35,17 @@ def brought(
       folder: For what is not on a disk of this machine.
 
     Raises:
-      RecordingError: There is none, or not one for each name.
+      RecordingError: There is none, or not one for each name, or one is a data set.
       StoreError: A bucket cannot be read.
     """
     if not uris:
         raise RecordingError(
             "a practice was started without recordings: name sound files or folders, in gs://, s3:// or a shared disk."
+        )
+    if found_set := next(filter(is_dataset, uris), None):
+        raise RecordingError(
+            f"{found_set} is a data set, and a run on Kubeflow takes recordings only: name sound files or folders, or "
+            "practise on it on one machine."
         )
     found = [recording for uri in uris for recording in _bring(uri, folder)]
     if names and len(names) != len(found):

@@ -143,6 +143,8 @@ def test_recordings_are_all_here_or_all_in_stores():
     ]
     with pytest.raises(ConfigError, match="give all of them from one place"):
         name_recordings(["gs://b/x", "take.wav"])
+    with pytest.raises(ConfigError, match="is a data set, and a cluster"):
+        name_recordings(["gs://b/x", "nsynth:gs://b/notes#family=flute"])
     with pytest.raises(ConfigError, match="on this machine, which no container sees"):
         name_recordings(["take.wav"])
 

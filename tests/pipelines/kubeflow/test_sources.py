@@ -69,6 +69,7 @@ def test_what_comes_from_a_bucket_goes_by_its_own_name(bucket, tmp_path):
         ({"recordings": ["s3://sources/flute"]}, "flute"),
         ({"recordings": ["/nowhere/at/all"]}, "there is no /nowhere"),
         ({"recordings": ["s3://sources/cello"], "called": ["one"]}, "1 names"),
+        ({"recordings": ["nsynth:/notes#family=flute"]}, "is a data set, and a run"),
     ],
 )
 def test_recordings_that_are_none_are_refused(bucket, tmp_path, given, match):
