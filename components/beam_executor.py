@@ -94,5 +94,5 @@ class BeamExecutor(base_beam_executor.BaseBeamExecutor):
         """Names a folder of this execution alone: runs have names of their own, whoever shares the bucket."""
         run = self._context.pipeline_run_id or ""
         name = type(self).__module__.split(".")[-2]
-        parts = (*run.split("/"), name, str(self._context.unique_id or 0))
+        parts = (*run.split("/"), name, str(self._context._unique_id or 0))
         return join(root.rstrip("/"), "/".join(filter(None, parts)))

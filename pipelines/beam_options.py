@@ -73,6 +73,15 @@ def parse(given: Sequence[str], *, more: Sequence[str] = ()) -> Any:
     return known
 
 
+def glance(given: Sequence[str]) -> Any:
+    """Reads the options that Beam knows, and leaves it open whether somebody else knows the others.
+
+    Raises:
+      ConfigError: A value cannot be.
+    """
+    return _parser().parse_known_args(list(given))[0]
+
+
 def _parser() -> Any:
     from apache_beam.options import pipeline_options
     from apache_beam.runners.portability import flink_runner  # noqa: F401 (its options)

@@ -18,7 +18,6 @@ PATIENCE_S = 10.0  # for a job service or a worker pool to answer
 CONTAINER, OUTSIDE, LOOPBACK = "DOCKER", "EXTERNAL", "LOOPBACK"
 _HERE = ("localhost", "127.0.0.1", "[::1]", "::1", "embed")
 _DATAFLOW_NEEDS = ("project", "region", "temp_location")
-_DATASET = "nsynth:"
 
 
 class Workers(NamedTuple):
@@ -76,21 +75,22 @@ def is_elsewhere(given: Sequence[str]) -> bool:
     runner = beam_options.runner_of(given)
     if runner in ("DirectRunner", "DataflowRunner"):
         return runner == "DataflowRunner"
-    from apache_beam.options.pipeline_options import PortableOptions
-
-    return not _works_here(PortableOptions(list(given)))
+    return not _works_here(beam_options.glance(given))
 
 
-def refuse_remote(given: Sequence[str], *, why: str) -> None:
-    """Refuses any runner but Beam's own engine, and options that cannot be.
+def check_contained(given: Sequence[str]) -> None:
+    """Checks options for Beam in the containers of a cluster, whose disks nobody else shares.
 
     Raises:
-      ConfigError: There is such a one.
+      ConfigError: They ask for another runner than Beam's own engine, or cannot be.
     """
     if not given:
         return
     if (runner := beam_options.runner_of(given)) != "DirectRunner":
-        raise ConfigError(f"--runner={runner} for Beam cannot be here: {why}")
+        raise ConfigError(
+            f"--runner={runner} for Beam cannot be with --runner kubeflow, where each step works in a container of its "
+            "own: leave it out, and give the step more processors with --resources."
+        )
     beam_options.parse(given)
 
 
@@ -100,9 +100,7 @@ def _ask_job_service(runner: str, given: Sequence[str]) -> list[str]:
     Raises:
       ConfigError: None was named, or it does not answer.
     """
-    from apache_beam.options.pipeline_options import PortableOptions
-
-    endpoint = PortableOptions(list(given)).job_endpoint
+    endpoint = beam_options.glance(given).job_endpoint
     if not endpoint and runner == "FlinkRunner" and _brings_its_jar(given):
         return []
     if not endpoint:
@@ -223,7 +221,7 @@ def _check_reach(runner: str, known: Any, recordings: Sequence[str]) -> None:
             f"{ROOT_VARIABLE}=gs://BUCKET/FOLDER."
         )
     for uri in recordings:
-        if not addresses.is_url(uri.removeprefix(_DATASET)):
+        if not addresses.is_url(uri):  # a data set is brought here, too
             raise ConfigError(
                 f"{uri} lies on this machine, and workers of {runner} do not: put the recordings into a bucket and "
                 "name that, or leave --runner out."

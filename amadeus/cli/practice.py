@@ -18,7 +18,7 @@ from amadeus.cli.kubeflow_options import (
     refuse_kubeflow,
     run_options,
 )
-from amadeus.cli.recordings import find_recordings, refuse_sets
+from amadeus.cli.recordings import find_elsewhere, find_recordings, refuse_sets
 from amadeus.cli.rooms import load
 from amadeus.cli.studio_options import read_address, studio_options
 from amadeus.cli.tune import tune
@@ -144,7 +144,10 @@ def imitate(
     with deu.locked():
         pass  # refuses at once; the worker holds the lock for as long as it runs
     check_space(deu)
-    found = find_recordings(home, recordings)
+    if beam_arg and load("pipelines.beam_places").is_elsewhere(beam_arg):
+        found = find_elsewhere(recordings)  # which nobody listens to beforehand
+    else:
+        found = find_recordings(home, recordings)
     if found.paths:  # the coach does not listen to data sets
         with found.shown() as paths:
             listen_first(paths, profile)

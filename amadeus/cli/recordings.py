@@ -71,6 +71,38 @@ def find_recordings(home: Home, words: Sequence[str]) -> Recordings:
     return Recordings(paths, names)
 
 
+def find_elsewhere(words: Sequence[str]) -> Recordings:
+    """Finds the recordings that URLs mean and leaves them where they are, for workers that share no disk with us.
+
+    Raises:
+      ConfigError: A word is no URL of a bucket.
+      RecordingError: A URL means no recording.
+      StoreError: A bucket cannot be read.
+    """
+    from amadeus.stores.addresses import is_url
+
+    refuse_sets(words, where="workers elsewhere do not reach what is brought here")
+    addresses: list[str] = []
+    for word in dict.fromkeys(words):
+        if not is_url(word):
+            raise ConfigError(
+                f"{word} lies on this machine, and Beam's workers do not: put the recordings into a bucket and name "
+                "that, or leave --runner out."
+            )
+        from amadeus.stores.recordings import find_addresses
+
+        addresses += find_addresses(word)
+    names = [address.rpartition("/")[2] for address in addresses]
+    return Recordings(
+        [],
+        [],
+        {
+            name if names.count(name) == 1 else address: address
+            for name, address in zip(names, addresses, strict=True)
+        },
+    )
+
+
 def refuse_sets(words: Sequence[str], *, where: str) -> None:
     """Refuses data sets where they cannot be practised on.
 

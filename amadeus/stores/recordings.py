@@ -83,6 +83,18 @@ def bring_recordings(
     return _bring_all(_find(url), url, cache, limits, say)
 
 
+def find_addresses(url: str) -> list[str]:
+    """Lists where the recordings lie that a URL means, one object or all of a folder, and brings none of them.
+
+    Raises:
+      ConfigError: The URL cannot be one.
+      RecordingError: There is no recording.
+      StoreError: The bucket cannot be read.
+    """
+    found = _find(url)
+    return [found.address(entry) for entry in found.entries]
+
+
 def bring_file(
     url: str,
     cache: Path,

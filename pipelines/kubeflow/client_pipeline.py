@@ -9,6 +9,7 @@ from amadeus.home import Home, explain_os_errors, write_atomically
 from amadeus.personality import profiles
 from amadeus.personality.quoting import tame
 from amadeus.v1 import practice_pb2
+from pipelines import beam_places
 from pipelines.kubeflow import names
 from pipelines.kubeflow.client import Cluster
 from pipelines.kubeflow.client_endpoint import Endpoint
@@ -46,6 +47,7 @@ def compile_imitate(
     choices = Choices(
         image=image, resources_path=resources_path, pipeline_root=pipeline_root
     )
+    beam_places.check_contained(beam_args)
     request = _request(home, deu, settings)
     request.recordings.CopyFrom(name_recordings(recordings))
     request.beam_arg.extend(beam_args)

@@ -30,6 +30,7 @@ from amadeus.personality.quoting import printable
 from amadeus.report.session import Session
 from amadeus.stores import addresses, is_url
 from amadeus.v1 import practice_pb2, profiles_pb2
+from pipelines import beam_places
 from pipelines.kubeflow import names
 from pipelines.kubeflow.client import Cluster
 from pipelines.kubeflow.client_endpoint import Endpoint
@@ -80,6 +81,7 @@ def imitate(
     """
     check_name(home, deu)
     refuse_settings([*settings, *beam_args], choices)
+    beam_places.check_contained(beam_args)
     request = practice_pb2.ImitationRequest(
         deu=deu,
         learner_profile=profiles.complete_learner_profile(
