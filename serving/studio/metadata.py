@@ -59,7 +59,8 @@ class MetadataWatch:
         try:
             with patience.at_most(MOMENT_S):
                 store = open_store(self._home, mode=Mode.READWRITE_OPENCREATE)
-                store.get_artifact_type(PERSONALITY_TYPE)
+                if store is not None:
+                    store.get_artifact_type(PERSONALITY_TYPE)
         except patience.MetadataGoneError:
             return False
         except (AmadeusError, NotFoundError):

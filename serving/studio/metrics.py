@@ -161,7 +161,8 @@ class MetricsEndpoint:
     async def _answer_health(self, _request: web.Request) -> web.Response:
         # In the words of gRPC's health service.
         if self._is_healthy():
-            lines = ["SERVING", *self._metrics.remarks()]
+            # In a thread, for some of it is read from files.
+            lines = ["SERVING", *await asyncio.to_thread(self._metrics.remarks)]
             return web.Response(text="\n".join(lines) + "\n")
         return web.Response(text="NOT_SERVING\n", status=503)
 

@@ -29,7 +29,7 @@ from serving.studio.sung import SungMessages
 from serving.studio.voices import NotServedError, ServedSinger, Voices
 
 # For a listing of the home, its reading by TF Serving, and a look at the folder, each a few seconds apart.
-LOADING_S, LOADING_PAUSE_S = 20.0, 0.5
+LOADING_S, LOADING_PAUSE_S = 30.0, 0.5
 FULL_WAIT_S = 0.01  # between looks whether a client that was slowed down may go on
 
 

@@ -112,6 +112,8 @@ class Practices:
         self._store, self._recordings = self._schedule.store, self._schedule.recordings
         self._pool = ThreadPoolExecutor(_N_THREADS, "practices")
         self._clock = ThreadPoolExecutor(1, "schedule")
+        # Threads of their own: a store that hangs must not keep files waiting.
+        self._suppliers = ThreadPoolExecutor(_N_THREADS, "suppliers")
         self._ticking: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._is_due = asyncio.Event()
@@ -151,6 +153,7 @@ class Practices:
             await asyncio.sleep(TICK_S / 4)
         self._clock.shutdown(wait=False)
         self._pool.shutdown(wait=False)
+        self._suppliers.shutdown(wait=False, cancel_futures=True)
         self._is_closed = True
 
     def session_counts(self) -> Mapping[str, int]:
@@ -188,7 +191,10 @@ class Practices:
         if self._supplier is None or not asked.deu:
             return
         if await self._in_thread(self._store.find, asked.session_id) is None:
-            await asyncio.to_thread(self._supplier.supply, asked.deu)
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(
+                self._suppliers, self._supplier.supply, asked.deu
+            )
 
     async def list_sessions(
         self, request: studio_pb2.ListPracticeSessionsRequest
