@@ -1,53 +1,22 @@
 """Every notebook runs top to bottom, in a kernel of this environment, and leaves nothing behind."""
 
-import os
-import shutil
-import tempfile
-from pathlib import Path
-
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from traitlets.config import Config
 
-from tests.notebooks.guard import guarded
+from tests.notebooks.lodging import environment, lodging  # noqa: F401
 from tests.notebooks.reading import FOLDER, PATHS, read
 
+ROOT = FOLDER.parent
 CELL_TIMEOUT_S = 1200  # CI is a busy box
-FOR_JUPYTER = (
-    *("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"),
-    *("IPYTHONDIR", "HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"),
-)
 LEFT_BY_ONNX_RUNTIME = ".ses"  # wherever it runs
 PNG, PLAYER = "image/png", "<audio"
 
 pytestmark = [pytest.mark.notebooks, pytest.mark.timeout(3600)]
 
 
-@pytest.fixture
-def lodging(monkeypatch):
-    """A short path, for sockets have short names, where Jupyter and the notebook may write; all else is forbidden."""
-    path = Path(tempfile.mkdtemp(prefix="nb-"))
-    for name in FOR_JUPYTER:  # of the kernel's manager, which lives in this process
-        monkeypatch.setenv(name, str(path / "jupyter"))
-    monkeypatch.delenv("JUPYTER_PATH", raising=False)
-    (path / "scratch").mkdir()
-    with guarded(str(path)):
-        yield path
-    shutil.rmtree(path)
-
-
-def _environment(lodging):
-    """Of the kernel: no home of this machine's user, no deu of theirs, no address of a cluster or a store."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("AMADEUS_")}
-    return kept | {
-        "TMPDIR": str(lodging / "scratch"),
-        "MPLCONFIGDIR": str(lodging / "jupyter"),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-
-
-def _execute(path, lodging):
+def _execute(path, lodging):  # noqa: F811
     notebook = read(path)
     client = NotebookClient(
         notebook,
@@ -58,13 +27,13 @@ def _execute(path, lodging):
         config=Config({"KernelManager": _sockets(lodging)}),
     )
     try:
-        client.execute(env=_environment(lodging))
+        client.execute(env=environment(lodging))
     except (CellExecutionError, DeadKernelError, TimeoutError) as error:
         pytest.fail(_tell(notebook, error), pytrace=False)
     return notebook
 
 
-def _sockets(lodging):
+def _sockets(lodging):  # noqa: F811
     """Where kernel and manager meet: files, for which no two tests can race as they can for ports."""
     return {"transport": "ipc", "ip": str(lodging / "kernel")}
 
@@ -95,13 +64,14 @@ def _shown(notebook):
     ]
 
 
-def _files(folder):
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+def _files():
+    """What lies where notebooks read."""
+    return {p for name in ("notebooks", "examples") for p in (ROOT / name).rglob("*")}
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_a_notebook_runs_top_to_bottom_and_leaves_nothing(path, lodging):
-    before = _files(FOLDER), _files(FOLDER.parent / "examples")
+def test_a_notebook_runs_top_to_bottom_and_leaves_nothing(path, lodging):  # noqa: F811
+    before = _files()
     notebook = _execute(path, lodging)
     shown = _shown(notebook)
     n_figures = sum(
@@ -112,6 +82,6 @@ def test_a_notebook_runs_top_to_bottom_and_leaves_nothing(path, lodging):
     assert sum(PNG in data for data in shown) == n_figures
     players = [data for data in shown if PLAYER in data.get("text/html", "")]
     assert len(players) >= sum("Audio(" in cell.source for cell in notebook.cells)
-    assert (_files(FOLDER), _files(FOLDER.parent / "examples")) == before
+    assert _files() <= before
     left = {path.name for path in (lodging / "scratch").iterdir()}
     assert left <= {LEFT_BY_ONNX_RUNTIME}
