@@ -108,9 +108,10 @@ def list_sizes(split_uri: str) -> list[Sized]:
     return sorted(Sized(place(split_uri, name), found[name]) for name in names)
 
 
-def file_name(take: str) -> str:
-    """Names the record file of a take, given its digest."""
-    return f"data_tfrecord-{take[:32]}.gz"
+def file_name(take: str, *, part: int = 0) -> str:
+    """Names the record file of a take, given its digest, or a further part of a long one: the next in the order."""
+    suffix = f"_{part:05d}" if part else ""  # `_` comes after the dot
+    return f"data_tfrecord-{take[:32]}{suffix}.gz"
 
 
 def place(folder_uri: str, name: str) -> str:

@@ -11,7 +11,7 @@ from tfx.types import artifact_utils
 
 from amadeus.stores.addresses import is_url
 from components import records
-from components.audio_example_gen.nearby import nearby
+from components.audio_example_gen.nearby import all_nearby
 from components.split_names import SPLITS, Split
 
 RECORDS_URI_KEY = "records_uri"
@@ -62,9 +62,8 @@ def near_files(examples: types.Artifact) -> Iterator[dict[Split, list[str]]]:
     """
     with contextlib.ExitStack() as near:
         yield {
-            split: [
-                near.enter_context(nearby(path, max_bytes=records.MAX_FILE_BYTES))
-                for path in paths
-            ]
+            split: near.enter_context(
+                all_nearby(paths, max_bytes=records.MAX_FILE_BYTES)
+            )
             for split, paths in split_files(examples).items()
         }

@@ -20,6 +20,7 @@ from components.audio_example_gen.splitting import Rule
 from components.split_names import SPLITS, Split
 
 MAX_FILES = 512  # of a split, as long as takes have files of their own
+PART_S = 600  # of sound; what is beyond goes to another file
 
 _WHOLE_DIGITS = 32  # as many as a file's name has
 
@@ -147,21 +148,40 @@ def write_shard(
 
 
 class _Files(contextlib.ExitStack):
-    """The record files of a shard, each opened when it is first written to: there are none of silence."""
+    """The record files of a shard, each opened when it is first written to: there are none of silence.
+
+    A file that has grown long is followed by another, whose name comes next: what is found in passages is found by
+    several workers, though they are of one take, and reading the files in a row reads them as if they were one.
+    """
 
     def __init__(
         self, key: str, split_uris: dict[Split, str], sample_rate: int
     ) -> None:
         super().__init__()
         self.sample_rate = sample_rate
-        self._name, self._split_uris = records.file_name(key), split_uris
+        self._key, self._split_uris = key, split_uris
+        self._open: dict[Split, contextlib.ExitStack] = {}
         self._writers: dict[Split, records.Write] = {}
+        self._n_samples = dict.fromkeys(SPLITS, 0)  # of all files so far
+        self._n_files = dict.fromkeys(SPLITS, 0)
 
     def write(self, split: Split, take: takes.Take, passage: passages.Passage) -> None:
-        if split not in self._writers:
-            path = records.place(self._split_uris[split], self._name)
-            self._writers[split] = self.enter_context(records.write_records(path))
+        if self._n_samples[split] >= self._n_files[split] * PART_S * self.sample_rate:
+            self._begin(split)
         self._writers[split](_example(take, passage, self.sample_rate))
+        self._n_samples[split] += len(passage.audio)
+
+    def _begin(self, split: Split) -> None:
+        """Closes the file of a split, and opens the next."""
+        if split in self._open:
+            self._open[split].close()
+        name = records.file_name(self._key, part=self._n_files[split])
+        path = records.place(self._split_uris[split], name)
+        self._open[split] = self.enter_context(contextlib.ExitStack())
+        self._writers[split] = self._open[split].enter_context(
+            records.write_records(path)
+        )
+        self._n_files[split] += 1
 
 
 def _write_take(look: looking.Look, rule: Rule, files: _Files) -> describing.Row:

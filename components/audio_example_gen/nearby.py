@@ -5,7 +5,7 @@ Workers of a remote Beam runner share no disk with the ama: what they read comes
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from amadeus.errors import RecordingError
@@ -39,6 +39,29 @@ def nearby(uri: str, *, max_bytes: int = MAX_BYTES) -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory(prefix="amadeus-nearby-") as folder:
         yield str(_bring(uri, Path(folder), max_bytes))
+
+
+@contextlib.contextmanager
+def all_nearby(
+    uris: Sequence[str], *, max_bytes: int = MAX_BYTES
+) -> Iterator[list[str]]:
+    """Yields local paths of many files, as `nearby` does; those that were brought sort as they were named.
+
+    Raises:
+      ConfigError: An address cannot be one.
+      RecordingError: There is no such object.
+      StoreError: A bucket cannot be read, an object is too large, or the disk too small.
+    """
+    with tempfile.TemporaryDirectory(prefix="amadeus-nearby-") as root:
+        paths = []
+        for number, uri in enumerate(uris):
+            if is_url(uri):
+                folder = Path(root, f"{number:09d}")
+                folder.mkdir()
+                paths.append(str(_bring(uri, folder, max_bytes)))
+            else:
+                paths.append(uri)
+        yield paths
 
 
 def _bring(uri: str, folder: Path, max_bytes: int) -> Path:

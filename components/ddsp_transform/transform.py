@@ -1,8 +1,8 @@
 """Pitch and loudness of every passage, and what the training takes have in common.
 
 A file of records is read and written passage by passage, and what is measured on it stays one accumulator: neither the
-length of a take nor their number shows in memory. Files are spread over workers by size, for a file is what one worker
-does; a long take is one file, because a pitch tracker's passages follow each other in it.
+length of a take nor their number shows in memory. A file is what one worker does; a long take lies in several, which is
+why it is shared out, too: pitch and loudness of a passage do not depend on its neighbours.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,6 +21,8 @@ from components.split_names import SPLITS, Split
 
 STATISTICS_NAME = "statistics.json"
 
+_TAKE_DIGITS = 16  # of a digest; enough to tell a hundred thousand takes apart, and they are kept in memory
+
 
 class RecordFile(NamedTuple):
     """A file of records to add features to, and where the result goes; both may lie in a bucket."""
@@ -31,9 +33,14 @@ class RecordFile(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What a file, or several, added to the statistics: takes in each split, and the training takes themselves."""
+    """What a file, or several, added to the statistics.
 
-    take_count: dict[Split, int]
+    Attributes:
+      takes: The takes of each split, by the beginning of their digests; one may lie in several files.
+      train: What the training takes are like.
+    """
+
+    takes: dict[Split, set[bytes]]
     train: statistics.Accumulator
 
 
@@ -47,7 +54,7 @@ def run(
     """Adds features to all records and measures the training takes.
 
     Args:
-      files: What to read and what to write; a take lies in one file of a split, and a file may hold many. Best the
+      files: What to read and what to write; a file may hold many takes, and a long take lie in several. Best the
         largest first, for each worker takes its turn.
       statistics_uri: Folder for `statistics.json`, on a disk or in a bucket.
       profile: Completed learner profile: clock, pitch tracker, pitch range.
@@ -91,10 +98,11 @@ class AddFeatures(beam.DoFn):
                 features = self._extract(example)
                 add_features(example, features, frame_rate=self._profile.frame_rate)
                 write(example)
-                takes |= set(example.features.feature["take"].bytes_list.value)
+                (take,) = example.features.feature["take"].bytes_list.value
+                takes.add(take[:_TAKE_DIGITS])
                 if file.split == "train":
                     train.add(features, spec=self._spec, profile=self._profile)
-        yield Measured({file.split: len(takes)}, train)
+        yield Measured({file.split: takes}, train)
 
     def _extract(self, example: Any) -> Features:
         audio = records.floats(example.features.feature["audio"])
@@ -106,12 +114,12 @@ class Measure(beam.CombineFn):
 
     def create_accumulator(self) -> Measured:
         """Starts with nothing."""
-        return Measured(dict.fromkeys(SPLITS, 0), statistics.Accumulator())
+        return Measured({split: set() for split in SPLITS}, statistics.Accumulator())
 
     def add_input(self, accumulator: Measured, measured: Measured) -> Measured:
         """Adds one file."""
-        for split, n_takes in measured.take_count.items():
-            accumulator.take_count[split] += n_takes
+        for split, takes in measured.takes.items():
+            accumulator.takes[split].update(takes)
         accumulator.train.merge(measured.train)
         return accumulator
 
@@ -125,7 +133,8 @@ class Measure(beam.CombineFn):
     def extract_output(self, accumulator: Measured) -> bytes:
         """Sums up as a serialized Statistics proto."""
         result = accumulator.train.result()
-        result.take_count.update(accumulator.take_count)
+        for split, takes in accumulator.takes.items():
+            result.take_count[split] = len(takes)
         return result.SerializeToString()
 
 

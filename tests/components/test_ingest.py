@@ -107,3 +107,28 @@ def test_a_silent_take_is_no_record(tmp_path, uris):
     path = sounds.write(tmp_path / "silence.wav", np.zeros(RATE))
     ingest_take(path, uris, {"train"})
     assert read(uris, "train") == []
+
+
+def test_a_long_take_lies_in_several_files_that_read_as_one(
+    tmp_path, uris, rng, monkeypatch
+):
+    phrases = [
+        part
+        for _ in range(5)
+        for part in (sounds.notes(rng, seconds=2), np.zeros(3 * RATE))
+    ]
+    path = sounds.write(tmp_path / "long.wav", np.concatenate(phrases))
+    take = ingest_take(path, uris, {"train"})
+    (whole,) = records.list_files(uris["train"])
+    expected = read(uris, "train")
+    assert len(expected) == 5
+    (tmp_path / "train" / records.file_name(take.digest)).unlink()
+    monkeypatch.setattr(ingest, "PART_S", 4)
+    ingest_take(path, uris, {"train"})
+    parts = records.list_files(uris["train"])
+    assert parts[0] == whole
+    assert len(parts) == 3
+    found = read(uris, "train")
+    assert [offset for offset, _ in found] == [offset for offset, _ in expected]
+    for (_, one), (_, other) in zip(found, expected, strict=True):
+        assert_array_equal(one, other)

@@ -2,13 +2,14 @@
 
 import os
 import secrets
+from pathlib import Path
 
 import pytest
 
 from amadeus.errors import RecordingError, StoreError
 from amadeus.stores import open_store
 from components import records
-from components.audio_example_gen.nearby import nearby
+from components.audio_example_gen.nearby import all_nearby, nearby
 from tests.stores import emulators
 from tests.stores.conftest import (  # noqa: F401
     amazon_environment,
@@ -54,6 +55,20 @@ def test_what_is_not_there_or_too_large_is_refused_in_a_sentence(folder):
         nearby(f"{folder}/take.wav", max_bytes=9),
     ):
         pass
+
+
+def test_many_files_keep_their_order(folder, tmp_path):
+    store = open_store(folder)
+    names = [f"{name}.gz" for name in "zebra"]
+    for name in names:
+        store.write(name, name.encode())
+    here = tmp_path / "here.gz"
+    uris = [f"{folder}/{name}" for name in names]
+    with all_nearby([str(here), *uris]) as paths:
+        assert paths[0] == str(here)
+        assert sorted(paths[1:]) == paths[1:]
+        assert [Path(path).read_text() for path in paths[1:]] == names
+    assert not any(map(os.path.exists, paths))
 
 
 def test_record_files_lie_in_buckets_as_they_lie_in_folders(folder, tmp_path, rng):
