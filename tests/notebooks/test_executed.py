@@ -1,5 +1,6 @@
 """Every notebook runs top to bottom, in a kernel of this environment, and leaves nothing behind."""
 
+import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
@@ -8,7 +9,6 @@ from traitlets.config import Config
 from tests.notebooks.lodging import environment, lodging  # noqa: F401
 from tests.notebooks.reading import FOLDER, PATHS, read
 
-ROOT = FOLDER.parent
 CELL_TIMEOUT_S = 1200  # CI is a busy box
 LEFT_BY_ONNX_RUNTIME = ".ses"  # wherever it runs
 PNG, PLAYER = "image/png", "<audio"
@@ -35,7 +35,8 @@ def _execute(path, lodging):  # noqa: F811
 
 def _sockets(lodging):  # noqa: F811
     """Where kernel and manager meet: files, for which no two tests can race as they can for ports."""
-    return {"transport": "ipc", "ip": str(lodging / "kernel")}
+    place = {"transport": "ipc", "ip": str(lodging / "kernel")}
+    return place | {"shutdown_wait_time": 300.0}  # it tidies up as it ends
 
 
 def _tell(notebook, error):
@@ -65,8 +66,10 @@ def _shown(notebook):
 
 
 def _files():
-    """What lies where notebooks read."""
-    return {p for name in ("notebooks", "examples") for p in (ROOT / name).rglob("*")}
+    """What lies where notebooks read, but for what JupyterLab hides beside them."""
+    folders = (FOLDER, FOLDER.parent / "examples")
+    found = {path for folder in folders for path in folder.rglob("*")}
+    return {path for path in found if not path.name.startswith((".", "__"))}
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -85,3 +88,20 @@ def test_a_notebook_runs_top_to_bottom_and_leaves_nothing(path, lodging):  # noq
     assert _files() <= before
     left = {path.name for path in (lodging / "scratch").iterdir()}
     assert left <= {LEFT_BY_ONNX_RUNTIME}
+
+
+def test_a_cell_that_fails_is_shown_with_its_source_and_what_it_printed(
+    tmp_path,
+    lodging,  # noqa: F811
+):
+    sources = ["good = 1", "print('so far')\nraise ValueError('no good')", "after = 1"]
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source) for source in sources]
+    )
+    nbformat.write(notebook, tmp_path / "broken.ipynb")
+    with pytest.raises(pytest.fail.Exception) as failure:
+        _execute(tmp_path / "broken.ipynb", lodging)
+    said = str(failure.value)
+    assert f"This cell failed:\n\n{sources[1]}\n" in said
+    assert "It printed:\n\nso far\n" in said
+    assert "ValueError: no good" in said
