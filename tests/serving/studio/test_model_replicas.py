@@ -172,7 +172,7 @@ def test_both_get_load_and_sing_the_same_note_in_turns(home, servers, address):
     shares = [
         server.n_predicts() - n for server, n in zip(servers, before, strict=True)
     ]
-    assert min(shares) > 0.3 * sum(shares)
+    assert min(shares) > 0.1 * sum(shares)  # one may be connected to sooner
     embedded = ModelServer(discover=lambda: home_models(home))
     embedded.start()
     try:
