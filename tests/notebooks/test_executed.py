@@ -1,5 +1,7 @@
 """Every notebook runs top to bottom, in a kernel of this environment, and leaves nothing behind."""
 
+import re
+
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -48,7 +50,8 @@ def _tell(notebook, error):
     ]
     cell = executed[-1] if executed else notebook.cells[0]
     printed = "".join(o.text for o in cell.get("outputs", []) if "text" in o)
-    return f"This cell failed:\n\n{cell.source}\n\nIt printed:\n\n{printed[-4000:]}\n\n{error}"
+    why = re.sub(r"\x1b\[[\d;]*m", "", str(error))  # without colours
+    return f"This cell failed:\n\n{cell.source}\n\nIt printed:\n\n{printed[-4000:]}\n\n{why}"
 
 
 def _times(cell):
