@@ -55,6 +55,12 @@ def find_deu(pipeline: Any) -> str:
     return ""
 
 
+def knows_lessons(package: Package) -> bool:
+    """Tells whether the containers of a package know a lesson that a voice has had; those of older releases do not."""
+    executors = package.pipeline["deploymentSpec"]["executors"].values()
+    return any("--settings" in one["container"].get("args", ()) for one in executors)
+
+
 def _load(path: Path) -> list[Any]:
     try:
         if path.stat().st_size > MAX_BYTES:

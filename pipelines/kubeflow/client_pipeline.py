@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,7 +15,7 @@ from pipelines.kubeflow import names
 from pipelines.kubeflow.client import Cluster
 from pipelines.kubeflow.client_endpoint import Endpoint
 from pipelines.kubeflow.client_messages import EXPERIMENT
-from pipelines.kubeflow.client_package import read_package
+from pipelines.kubeflow.client_package import knows_lessons, read_package
 from pipelines.kubeflow.client_packing import Choices, make_package, parameters
 from pipelines.kubeflow.client_practice import (
     check_name,
@@ -24,6 +25,7 @@ from pipelines.kubeflow.client_practice import (
 from pipelines.kubeflow.client_recordings import look, name_recordings
 from pipelines.kubeflow.client_schedule import Plan, Schedules, read_recurrence
 from pipelines.kubeflow.client_versions import upload as upload_version
+from pipelines.kubeflow.package import Package
 
 
 def compile_imitate(
@@ -110,7 +112,7 @@ def schedule_imitate(
         name=name or f"{deu} {when}",
         version=version.version,
         when=when,
-        parameters=parameters(request.recordings, "", choices),
+        parameters=_recurring(parameters(request.recordings, "", choices), package),
         pipeline_root=choices.pipeline_root,
         experiment=choices.experiment,
         max_concurrency=max_concurrency,
@@ -167,6 +169,14 @@ def change_schedule(
     change(found.schedule_id)
     click.echo(f"schedule {tame(found.name)} {done}")
     return 0
+
+
+def _recurring(given: dict[str, Any], package: Package) -> dict[str, Any]:
+    """Has runs of a schedule grow from the latest voice only where there is something new for it."""
+    is_open = given[names.PARENT_GENERATION] == names.LATEST
+    if is_open and knows_lessons(package):
+        return given | {names.PARENT_GENERATION: names.LATEST_IF_NEW}
+    return given
 
 
 def _request(

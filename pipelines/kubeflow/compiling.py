@@ -10,6 +10,7 @@ at the parent, and hands on *what they are* as parameters. That is how Kubeflow'
 names of artifacts, comes to know the content of the recordings and the digest of the parent.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -162,7 +163,7 @@ def _nodes(
 def _prepare(request: feedback.Request) -> _Task:
     task = _Task(names.PREPARE_TASK)
     task.cached = False
-    task.arguments += _whose(request)
+    task.arguments += [*_whose(request), "--settings", _settings(request)]
     for key, kind in (
         (names.RECORDINGS, "LIST"),
         (names.RECORDING_NAMES, "LIST"),
@@ -172,11 +173,22 @@ def _prepare(request: feedback.Request) -> _Task:
         task.parameter(key, kind, _from_run(key))
     for key, kind in (
         (names.FINGERPRINT, "STRING"),
+        (names.LESSON, "STRING"),
         (names.PARENT_GENERATION, "NUMBER_INTEGER"),
         (names.PARENT_DIGEST, "STRING"),
     ):
         task.makes_parameter(key, kind)
     return task
+
+
+def _settings(request: feedback.Request) -> str:
+    """Digests what is taught, but for what each run may set anew."""
+    taught = type(request)()
+    taught.CopyFrom(request)
+    for field in ("recordings", "practice", "parent_generation", "beam_arg"):
+        taught.ClearField(field)
+    text = json_format.MessageToJson(taught, indent=None, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _granted(retries: dict[str, int]) -> dict[str, str]:
@@ -221,7 +233,10 @@ def _tell_of_run(task: _Task, node: base_component.BaseComponent) -> None:
     has_parent = any(
         wanted.type is artifacts.Personality for wanted in node.spec.INPUTS.values()
     )
-    if has_parent:
+    is_pusher = PUSH_DESTINATION_KEY in node.spec.PARAMETERS
+    if is_pusher:
+        task.parameter(names.LESSON, "STRING", _from_prepare(names.LESSON))
+    if has_parent or is_pusher:
         task.parameter(
             names.PARENT_GENERATION,
             "NUMBER_INTEGER",

@@ -93,6 +93,9 @@ def build_parser() -> argparse.ArgumentParser:
             help=f"where the launcher keeps an {side} artifact",
         )
     parser.add_argument(
+        "--settings", default="", help="digest of what is taught besides recordings"
+    )
+    parser.add_argument(
         "--beam-arg", action="append", default=[], help="an option for Beam"
     )
     return parser
@@ -107,7 +110,9 @@ def _run(
     if not args.component:
         from pipelines.kubeflow import preparing
 
-        found = preparing.prepare(invocation, args.deu, personalities_url, scratch)
+        found = preparing.prepare(
+            invocation, args.deu, personalities_url, scratch, settings=args.settings
+        )
         contract.write_parameters(invocation, found)
         return
     from pipelines.kubeflow import places, running

@@ -22,8 +22,12 @@ _DIGESTED = re.compile(rf"-[0-9a-f]{{{_DIGEST_CHARACTERS}}}$")
 # What `prepare` finds out for the others.
 FINGERPRINT = "input_fingerprint"
 PARENT_DIGEST = "parent_digest"
+LESSON = "lesson"
 
-LATEST = -1  # as a parent generation: the highest there is when the run starts
+# As a parent generation: the highest there is when the run starts ...
+LATEST = -1
+# ... or, where that one has had this very lesson already, whom it grew from then: the cache answers.
+LATEST_IF_NEW = -2
 
 
 def pipeline_name(deu: str) -> str:

@@ -29,7 +29,7 @@ from components.audio_example_gen.driver import FINGERPRINT_KEY, RECORDINGS_KEY
 from components.personality_writer.write import identity
 from components.pusher.executor import PUSH_DESTINATION_KEY, PUSHED_MODEL_KEY
 from components.trainer.executor import CHECKPOINTS_PATH_KEY
-from pipelines.kubeflow import checkpoints, names, pedigrees, sources
+from pipelines.kubeflow import checkpoints, lessons, names, pedigrees, sources
 from pipelines.kubeflow.contract import Invocation, Task
 
 PLACES = (RECORDINGS_KEY, PUSH_DESTINATION_KEY, CHECKPOINTS_PATH_KEY)
@@ -225,6 +225,8 @@ def publish(
         )
 
     uri = publish_voice(work.personalities_url, work.deu, path, lineage=lineage)
+    if lesson := work.invocation.parameters.get(names.LESSON):
+        lessons.keep(uri, lesson, work.parent)
     personality.generation = int(uri.rpartition("/")[2])
     pushed.set_string_custom_property(_DESTINATION_KEY, uri)
     pushed.set_string_custom_property(_VERSION_KEY, str(personality.generation))

@@ -1,7 +1,10 @@
 """`pipeline schedule`."""
 
+import pytest
+
 from pipelines.kubeflow import names
 from tests.cli.pipeline.words import schedule
+from tests.pipelines.kubeflow.small_package import small_package
 from tests.pipelines.kubeflow.stand_in import Fault
 
 
@@ -20,6 +23,28 @@ def test_a_practice_is_scheduled_listed_disabled_enabled_and_deleted(
         assert f"nightly  {done}  at 0 0 3 * * *" in said
     run("pipeline", "schedule", "delete", "nightly")
     assert api.schedules == {}
+
+
+@pytest.mark.parametrize(
+    ("args", "given", "told"),
+    [
+        (["--settings", "x"], (), names.LATEST_IF_NEW),
+        (["--settings", "x"], ("--parent", "3"), 3),
+        ([], (), names.LATEST),  # compiled by an older release
+    ],
+)
+def test_runs_of_a_schedule_grow_from_the_latest_where_something_is_new(
+    run, api, tmp_path, takes, args, given, told
+):
+    compiled = small_package()
+    executor = compiled.pipeline["deploymentSpec"]["executors"]["exec-prepare"]
+    executor["container"]["args"] += args
+    package = tmp_path / "practice.yaml"
+    package.write_text(compiled.to_yaml())
+    status, said = run(*schedule(package, takes), "--every", "6h", *given)
+    assert status == 0, said
+    (body,) = api.asked("recurring_run_service_create_recurring_run")
+    assert body["runtime_config"]["parameters"][names.PARENT_GENERATION] == told
 
 
 def test_a_schedule_that_is_disabled_is_not_said_to_practise(run, api, package, takes):

@@ -35,7 +35,7 @@ class Pods:
         monkeypatch.setenv(attempts.RETRIES_VARIABLE, '{"prepare": 2, "trainer": 3}')
         monkeypatch.setattr(preparing, "prepare", self._work)
 
-    def _work(self, *_):
+    def _work(self, *_, **_options):
         self.n_worked += 1
         if self.raises is not None:
             raise self.raises

@@ -9,7 +9,7 @@ from ml_metadata.proto import metadata_store_pb2
 
 from amadeus.personality import content
 from amadeus.stores import fetch_voice, list_voices
-from pipelines.kubeflow import entrypoint, names
+from pipelines.kubeflow import entrypoint, lessons, names
 from tests.pipelines.conftest import process_settings_kept
 from tests.pipelines.kubeflow.cluster import last_words
 
@@ -119,6 +119,18 @@ def test_a_blessing_that_came_as_json_is_understood_and_the_store_counts(pods):
     assert pods.push("run-1") == pushed, "killed before its end, and tried again"
     assert pods.push("run-2") == pushed, "of the same content in another run"
     assert len(list_voices(pods.store_url, "cello")) == 1
+
+
+def test_the_lesson_is_kept_beside_the_voice(pods):
+    said = {
+        names.LESSON: "of today",
+        names.PARENT_GENERATION: 0,
+        names.PARENT_DIGEST: "",
+    }
+    pods.push("run-1", **said)
+    parent = lessons.find_parent(pods.store_url, "cello", "of today")
+    assert parent == (0, "")
+    assert lessons.find_parent(pods.store_url, "cello", "another").generation == 1
 
 
 def test_what_was_pushed_is_recorded_once_under_its_own_name(pods, tmp_path):
