@@ -14,6 +14,7 @@ import re
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,7 @@ LEFT_OVER = (
     "/opt/amadeus/lib/python3.11/site-packages/pip",
     "/opt/amadeus/lib/python3.11/site-packages/tensorflow/include",
 )
+TRIED_S = 1800  # any one thing, on whatever machine
 STARTED_S = 600
 ENDED_S = 120
 
@@ -60,6 +62,7 @@ def main(argv: list[str]) -> int:
         tries += [
             ("the entrypoint of pipelines answers", entrypoint_answers),
             ("fonts are listed in so many seconds", list_fonts),
+            ("Beam sends work to a pool of workers", work_for_beam),
             ("a practice on one machine", lambda: practise(folder)),
             ("the same by Kubeflow's contract", lambda: practise_by_contract(folder)),
         ]
@@ -67,13 +70,16 @@ def main(argv: list[str]) -> int:
         tries.append(("a voice for the studio", lambda: bring_voice(folder)))
     tries.append(("the studio plays a note and stops", lambda: play(folder)))
     failed = 0
+    signal.signal(signal.SIGALRM, _give_up)
     for what, attempt in tries:
         began_s = time.monotonic()
+        signal.alarm(TRIED_S)
         try:
             word, told = "ok", attempt()
         except SmokeError as error:
             word, told, failed = "FAILED", str(error), failed + 1
         _say(f"{word:6} {time.monotonic() - began_s:6.1f} s  {what}: {told}")
+    signal.alarm(0)
     return int(failed > 0)
 
 
@@ -169,6 +175,42 @@ def list_fonts() -> str:
             run(*words, MPLCONFIGDIR=folder)
             seconds.append(time.monotonic() - began_s)
     return f"first {seconds[0]:.1f} s, then {seconds[1]:.1f} s"
+
+
+def work_for_beam() -> str:
+    """Starts workers as those of another machine would be, and has them do something."""
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ("-m", "apache_beam.runners.worker.worker_pool_main")
+    pool = subprocess.Popen([sys.executable, *words, f"--service_port={port}"])
+    written = Path(tempfile.mkdtemp()) / "notes"
+    try:
+        began_s = time.monotonic()
+        while not _answers(port):
+            _check(time.monotonic() - began_s < STARTED_S, "the pool does not answer")
+            time.sleep(0.2)
+        options = PipelineOptions(
+            [
+                *("--runner=PortableRunner", "--job_endpoint=embed"),
+                *(
+                    "--environment_type=EXTERNAL",
+                    f"--environment_config=127.0.0.1:{port}",
+                ),
+            ]
+        )
+        with beam.Pipeline(options=options) as pipeline:
+            notes = pipeline | beam.Create(["A4", "E5"]) | beam.Reshuffle()
+            notes | beam.Map(str.lower) | beam.io.WriteToText(str(written))
+    finally:
+        pool.terminate()
+        pool.wait()
+    text = "".join(path.read_text() for path in written.parent.iterdir())
+    _check(sorted(text.split()) == ["a4", "e5"], f"they wrote {text!r}")
+    return "done"
 
 
 def practise(folder: Path) -> str:
@@ -309,10 +351,21 @@ def _is_there(place: str) -> bool:
     return False
 
 
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        return True
+    return False
+
+
 def _resident_mb(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
     found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
     return int(found.group(1)) / 1024 if found else 0.0
+
+
+def _give_up(_number: int, _frame: object) -> None:
+    raise SmokeError(f"it was not done within {TRIED_S} s")
 
 
 def _check(is_so: bool, otherwise: str) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import json
 import re
 import sys
 from importlib import metadata
@@ -11,6 +12,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from amadeus import __version__
 from tests.infra import containerfiles, manifests
 from tests.infra.containerfiles import IMAGES, NAMES, final, instructions
 from tests.infra.settings import ROOT
@@ -179,8 +181,6 @@ def test_no_secret_is_built_in(name):
 
 @of_both
 def test_what_an_image_says_of_itself_is_what_the_code_means(name, monkeypatch):
-    import json
-
     from tests.infra import settings
 
     last = dict(final(name))
@@ -226,3 +226,19 @@ def test_images_of_compose_and_of_the_cluster_are_the_same():
         for container in manifests.containers(workload)
     }
     assert theirs == {image for image in ours if not image.startswith("prometheus")}
+
+
+def test_workers_of_beam_are_the_practice_image_with_the_launcher_of_the_same_beam():
+    found = instructions("beam")
+    told = dict(rest.split("=", 1) for word, rest in found if word == "ARG")
+    assert told["PRACTICE"] == f"amadeus/practice:{__version__}"
+    image, _, tag = told["BEAM"].partition(":")
+    assert tag == LOCK["apache-beam"]
+    assert image == f"apache/beam_python{sys.version_info[0]}.{sys.version_info[1]}_sdk"
+    last = dict(final("beam"))
+    assert last["FROM"] == "${PRACTICE}"
+    assert last["ENV"] == "RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT=1"
+    (launcher,) = json.loads(last["ENTRYPOINT"])
+    copied = last["COPY"].split()
+    assert copied[0] == "--from=beam"
+    assert launcher.startswith(f"{copied[-1]}/")
