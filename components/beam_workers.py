@@ -53,10 +53,14 @@ class WorkersRunner(fn_runner.FnApiRunner):
             return ProcessHandler(environment, *given)
 
         handlers[urn] = make, bytes
+        limit_ms = worker_handlers.DATA_BUFFER_TIME_LIMIT_MS
+        # Beam's flusher by time cuts an element in two, or drops one, where it comes while that is being written.
+        worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = 0
         try:
             return super().run_pipeline(pipeline, options)
         finally:
             handlers[urn] = before
+            worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = limit_ms
 
 
 class ProcessHandler(worker_handlers.GrpcWorkerHandler):
