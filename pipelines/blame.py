@@ -18,6 +18,9 @@ _SPACE = re.compile(
 _RIGHTS = re.compile(
     r"permission denied|read-only file system|readonly database", re.IGNORECASE
 )
+_GONE = re.compile(
+    r"StatusCode\.UNAVAILABLE|Socket closed|failed to connect to all addresses"
+)
 _SPACE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _RIGHTS_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -40,7 +43,7 @@ def find_reason(
         if isinstance(link, errors.AmadeusError):
             return type(link)(_STEP.sub("", str(link)))
     for link in chain:
-        found = _quoted(str(link)) or _system(link, place, again)
+        found = _quoted(str(link)) or _system(link, place, again) or _lost(link, again)
         if found:
             return found
     return None
@@ -64,6 +67,16 @@ def _quoted(text: str) -> errors.AmadeusError | None:
     if kind is None:
         return None
     return kind(_STEP.sub("", match.group(2)))
+
+
+def _lost(error: BaseException, again: str) -> errors.PracticeError | None:
+    """Knows a job service of Beam that went away by what gRPC says of it."""
+    is_remote = any("grpc" in kind.__module__ for kind in type(error).__mro__)
+    if not is_remote or not _GONE.search(str(error)):
+        return None
+    return errors.PracticeError(
+        f"the job service of Beam went away while it worked: start it again, then {again}."
+    )
 
 
 def _system(error: BaseException, place: str, again: str) -> errors.HomeError | None:

@@ -1,6 +1,7 @@
 import errno
 
 import apache_beam as beam
+import grpc
 import pytest
 
 from amadeus.errors import HomeError, PracticeError, RecordingError
@@ -79,6 +80,16 @@ def test_the_sentence_is_found_behind_other_errors():
 )
 def test_a_bug_has_no_sentence_for_the_user(error):
     assert find_reason(error, place="/home") is None
+
+
+def test_a_job_service_that_went_away_is_told():
+    with grpc.insecure_channel("localhost:1") as channel:
+        ask = channel.unary_unary("/nobody/Here")
+        with pytest.raises(grpc.RpcError) as caught:
+            ask(b"", timeout=60)
+    reason = find_reason(caught.value, place="/home")
+    assert isinstance(reason, PracticeError)
+    assert "job service of Beam went away" in str(reason)
 
 
 def test_a_bug_in_beam_stays_a_bug():
