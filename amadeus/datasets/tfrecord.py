@@ -113,7 +113,10 @@ def divide(path: Path | str, *, target_bytes: int) -> list[Range]:
                 ranges.append(Range(start, offset))
                 start = offset
             file.seek(offset)
-    return [*ranges, Range(start)] if start < offset or not ranges else ranges
+    is_more = (
+        head or start < offset
+    )  # also where only damage is left, which is to be told
+    return [*ranges, Range(start)] if is_more or not ranges else ranges
 
 
 @contextlib.contextmanager
