@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -13,6 +13,7 @@ from amadeus.errors import StoreError
 from amadeus.stores.addresses import join
 from amadeus.stores.opening import open_store
 from components.beam_engine import local_args
+from components.records_options import RecordsOptions
 from components.split_names import Split
 from components.splits import make_splits
 
@@ -27,17 +28,6 @@ class NewSplits(NamedTuple):
 
     uris: dict[Split, str]
     uri: str
-
-
-class RecordsOptions(PipelineOptions):
-    """Where workers that share no disk with the ama write records, as an option for Beam."""
-
-    @classmethod
-    def _add_argparse_args(cls, parser: Any) -> None:
-        parser.add_argument(
-            "--records_root",
-            help="Folder in a bucket for the records of workers that share no disk with whoever runs the pipeline.",
-        )
 
 
 class BeamExecutor(base_beam_executor.BaseBeamExecutor):

@@ -86,7 +86,7 @@ def _parser() -> Any:
     from apache_beam.options import pipeline_options
     from apache_beam.runners.portability import flink_runner  # noqa: F401 (its options)
 
-    from components.beam_executor import RecordsOptions  # noqa: F401 (and ours)
+    from components.records_options import RecordsOptions  # noqa: F401 (and ours)
 
     class Parser(pipeline_options._BeamArgumentParser):
         def error(self, message: str) -> NoReturn:

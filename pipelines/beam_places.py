@@ -75,7 +75,8 @@ def is_elsewhere(given: Sequence[str]) -> bool:
     runner = beam_options.runner_of(given)
     if runner in ("DirectRunner", "DataflowRunner"):
         return runner == "DataflowRunner"
-    return not _works_here(beam_options.glance(given))
+    known = beam_options.glance(given)
+    return bool(known.job_endpoint) and not _works_here(known)
 
 
 def check_contained(given: Sequence[str]) -> None:
