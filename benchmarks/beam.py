@@ -6,8 +6,9 @@
 Takes are made once, block by block: stretches of the recordings, faster or slower and louder or softer, between notes
 of plain harmonic tones and rests. `--takes` keeps them for the next run; of several `--hours`, fewer are the first of
 more. Each row is a run of both components' own executors, through Beam, in a process of its own. Beside the time stands
-the highest memory of that process and all workers it started, sampled four times a second: the sum of their resident
-sets, in which what they share counts for each. `threads` is what a practice does where nothing is asked for.
+the highest memory of that process and all workers it started, sampled four times a second: what they take together,
+with what they share counted once (PSS), and the sum of their resident sets, in which that counts for each (RSS).
+`threads` is what a practice does where nothing is asked for.
 
 Ten hours at 16 kHz need 1 GB for the takes and 5 GB for the records of the run, which are removed after it.
 """
@@ -46,6 +47,7 @@ class Run(NamedTuple):
     decode_s: float
     features_s: float
     peak_mb: float
+    peak_rss_mb: float
     n_processes: int
 
     @property
@@ -202,13 +204,7 @@ def _measure(takes: list[Path], hours: float, workers: str) -> Run:
                 f"the run over {hours:g} hours on {workers} failed: {words.strip()[-2000:]}"
             )
         times = json.loads(told.read_text())
-    return Run(
-        hours,
-        workers,
-        *(times[phase] for phase in _PHASES),
-        watch.peak_mb,
-        watch.n_most,
-    )
+    return Run(hours, workers, *(times[phase] for phase in _PHASES), *watch.found)
 
 
 class _Watch(threading.Thread):
@@ -217,8 +213,12 @@ class _Watch(threading.Thread):
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
         self._pid, self._over = pid, threading.Event()
-        self.peak_mb, self.n_most = 0.0, 0
+        self.peak_mb, self.peak_rss_mb, self.n_most = 0.0, 0.0, 0
         self.start()
+
+    @property
+    def found(self) -> tuple[float, float, int]:
+        return self.peak_mb, self.peak_rss_mb, self.n_most
 
     def stop(self) -> None:
         self._over.set()
@@ -228,15 +228,24 @@ class _Watch(threading.Thread):
         import psutil
 
         while not self._over.wait(_SAMPLE_S):
-            sizes = []
             try:
                 root = psutil.Process(self._pid)
-                for process in (root, *root.children(recursive=True)):
-                    sizes.append(process.memory_info().rss)
-            except psutil.Error:
+                every = (root, *root.children(recursive=True))
+                resident = [process.memory_info().rss for process in every]
+                shared = [_proportional(process.pid) for process in every]
+            except (psutil.Error, OSError):
                 continue  # one has just ended
-            self.peak_mb = max(self.peak_mb, sum(sizes) / 1e6)
-            self.n_most = max(self.n_most, len(sizes))
+            self.peak_mb = max(self.peak_mb, sum(shared) / 1e6)
+            self.peak_rss_mb = max(self.peak_rss_mb, sum(resident) / 1e6)
+            self.n_most = max(self.n_most, len(every))
+
+
+def _proportional(pid: int) -> int:
+    """Reads the memory of a process in bytes, in which what it shares is divided among those who share it."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return 1024 * int(line.split()[1])
+    return 0  # it has ended, and nobody has asked how
 
 
 def _work(listed: str, told: str, workers: str) -> None:
@@ -314,7 +323,7 @@ def _executor(kind: type, args: list[str]):
 def _print_head() -> None:
     print(
         f"\n{'hours':>6}{'workers':>9}{'decode, s':>11}{'features, s':>13}{'both, s':>9}"
-        f"{'x real time':>13}{'peak, MB':>10}{'processes':>11}"
+        f"{'x real time':>13}{'PSS, MB':>9}{'RSS, MB':>9}{'processes':>11}"
     )
 
 
@@ -322,7 +331,7 @@ def _print_run(run: Run) -> None:
     speed = 3600 * run.hours / run.total_s
     print(
         f"{run.hours:6.2f}{run.workers:>9}{run.decode_s:11.1f}{run.features_s:13.1f}{run.total_s:9.1f}"
-        f"{speed:13.0f}{run.peak_mb:10.0f}{run.n_processes:11d}",
+        f"{speed:13.0f}{run.peak_mb:9.0f}{run.peak_rss_mb:9.0f}{run.n_processes:11d}",
         flush=True,
     )
 
