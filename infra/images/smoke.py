@@ -150,11 +150,12 @@ def import_all(name: str) -> str:
 
 
 def has_kernels() -> str:
-    """The kernels were built, for every level of vector instructions."""
-    import amadeus.native
+    """The kernels were built, for every level of vector instructions, and are used."""
+    from amadeus.native import library
 
-    built = sorted(Path(amadeus.native.__file__).parent.glob("*.so"))
+    built = sorted(Path(library.__file__).parent.glob("*.so"))
     _check(len(built) >= 3, f"there are {[p.name for p in built]}")
+    _check(library.is_available(), "none of them can be loaded here")
     return f"{len(built)} levels"
 
 
