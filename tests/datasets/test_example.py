@@ -31,7 +31,7 @@ def _message(features):
     return message
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(features=FEATURES)
 def test_features_are_found_as_tensorflow_wrote_them(features):
     record = _message(features).SerializeToString()
@@ -51,7 +51,7 @@ def test_features_are_found_as_tensorflow_wrote_them(features):
                 example.floats(record, spans[key])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     numbers=st.lists(INT64, min_size=1, max_size=9),
     floats=FLOATS,
@@ -105,7 +105,7 @@ def test_fields_that_no_example_has_are_passed_over():
     assert example.ints(odd, example.find_features(odd)["a"]) == [-5]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(record=st.binary(max_size=60))
 def test_any_bytes_are_an_example_or_refused(record):
     try:

@@ -46,7 +46,7 @@ def test_tensorflow_reads_what_is_written(tmp_path):
     assert [one.numpy() for one in tf.data.TFRecordDataset(str(path))] == RECORDS
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(records=SOME, data=st.data())
 def test_a_file_cut_anywhere_gives_all_that_is_whole(tmp_path_factory, records, data):
     path = tmp_path_factory.mktemp("cut") / "notes"
@@ -65,7 +65,7 @@ def test_a_file_cut_anywhere_gives_all_that_is_whole(tmp_path_factory, records, 
         assert damage.offset == ([0, *ends])[n_whole]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(records=SOME, data=st.data())
 def test_a_flipped_bit_costs_its_record_and_no_other(tmp_path_factory, records, data):
     path = tmp_path_factory.mktemp("bit") / "notes"
@@ -86,7 +86,7 @@ def test_a_flipped_bit_costs_its_record_and_no_other(tmp_path_factory, records, 
     assert [one.data for one in found[number + 1 :]] == rest
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(records=SOME, target=st.integers(1, 900))
 def test_ranges_together_are_the_whole(tmp_path_factory, records, target):
     path = tmp_path_factory.mktemp("ranges") / "notes"

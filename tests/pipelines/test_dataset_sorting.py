@@ -3,9 +3,14 @@
 import gzip
 import hashlib
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
+from amadeus.cli.main import main
 from amadeus.datasets import folders, tfrecord
 from amadeus.datasets.choice import Choice, parse_choice
 from amadeus.datasets.files import find_files
@@ -219,3 +224,34 @@ def test_two_processes_sort_as_one_does(folder, tmp_path):
         assert (tmp_path / "one" / name).read_bytes() == (
             tmp_path / "two" / name
         ).read_bytes()
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGKILL])
+def test_a_sorting_that_is_ended_leaves_nothing_that_looks_whole(
+    folder, tmp_path, signal_number
+):
+    target = tmp_path / "out"
+    scratch = folders.scratch_of(target)
+    words = ["dataset", "nsynth", str(folder), "--sort", str(target)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "amadeus.cli.main", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            while not scratch.is_dir() and process.poll() is None:
+                time.sleep(0.005)
+            process.send_signal(signal_number)
+            _, said = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert not target.exists()
+    if signal_number == signal.SIGINT:
+        assert process.returncode == 130
+        assert "stopped by Ctrl-C" in said
+        assert not scratch.exists()
+    assert main(words) == 0
+    assert _sorted(target) == _expected(folder)
+    assert not scratch.exists()
