@@ -12,6 +12,7 @@ from amadeus import interruption
 from amadeus.errors import RecordingError
 from amadeus.journal import Journal, emit
 from amadeus.v1 import practice_pb2
+from components import beam_worker
 from pipelines.beam_options import beam_args
 from pipelines.blame import find_reason
 
@@ -71,6 +72,7 @@ def main(step, folder):
 
 
 if __name__ == "__main__":
+    beam_worker.die_with(os.getppid())  # also where pytest is killed
     from tests.pipelines import beam_steps  # not __main__, which workers do not have
 
     sys.exit(beam_steps.main(*sys.argv[1:]))
