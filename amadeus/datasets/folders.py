@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,7 +74,7 @@ def appearing(target: Path) -> Iterator[Path]:
             _complete(folder, target)
         except BaseException as error:
             if not isinstance(error, _InUseError):
-                shutil.rmtree(folder, ignore_errors=True)
+                _drop(folder)
             raise
         finally:
             os.close(descriptor)
@@ -95,6 +96,15 @@ def _lock(descriptor: int, target: Path) -> None:
         raise _InUseError(
             f"another process writes {target}: wait until it ends, or name another folder."
         ) from None
+
+
+def _drop(folder: Path) -> None:
+    """Removes a folder into which threads that were not stopped may still write: first they lose sight of it."""
+    gone = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
+    with contextlib.suppress(OSError):
+        folder.rename(gone)
+    for path in (gone, folder):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _empty(folder: Path) -> None:
