@@ -10,7 +10,7 @@ from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2
 
 from amadeus import lineage
-from amadeus.personality import content
+from amadeus.personality import content, pedigree
 from amadeus.stores import fetch_voice, list_voices, open_store
 from amadeus.v1 import practice_pb2
 from amadeus.voice.player import Voice
@@ -124,6 +124,9 @@ def test_a_run_ends_with_the_personality_of_the_same_practice_on_one_machine(
     assert fetched.practice == same.practice == "1-first"
     assert fetched.metrics == same.metrics
     assert fetched.statistics == same.statistics
+    (own,) = pedigree.find_pedigree(tmp_path / "voice", fetched).entries
+    assert own.practice == "1-first"
+    assert {take.name for take in own.takes} == {path.name for path in town.takes}
     audio = Voice.load(tmp_path / "voice").render(
         np.full(50, 220.0), np.full(50, -20.0)
     )
@@ -183,32 +186,28 @@ def test_a_recurring_run_on_a_folder_makes_a_generation_only_of_what_is_new(
     town, tmp_path
 ):
     """As a schedule begins its runs: without a practice of their own, and from the latest voice."""
-    takes, store = "s3://mlpipeline/growing", "s3://mlpipeline/growing-voices"
-    upload(town.path / "takes", takes)
-    arguments = town.arguments(
-        recordings=[takes],
-        practice="",
-        parent_generation=names.LATEST_IF_NEW,
-        personalities_url=store,
-    )
+    arguments = town.arguments(practice="", parent_generation=names.LATEST_IF_NEW)
     for _ in range(2):
         run = town.cluster.run(town.text, arguments)
         assert set(run.cached) == TASKS - UNCACHED
-        (voice,) = list_voices(store, "cello")
-    sounds.write_takes(tmp_path, np.random.default_rng(7), n_takes=1)
-    (new,) = tmp_path.glob("*.wav")
-    upload(new, f"{takes}/new.wav")
+        (voice,) = list_voices(VOICES, "cello")
+    more = "s3://mlpipeline/recordings-of-today"
+    sounds.write_takes(tmp_path / "new", np.random.default_rng(7), n_takes=1)
+    upload(tmp_path / "new", more)
 
     def stop(task, _attempt, _process):
         if task != "prepare":
             raise InterruptedError(task)
 
-    run = Run("recurring", tmp_path / "run")
+    today = Run("recurring", tmp_path / "run")
+    arguments |= {names.RECORDINGS: [RECORDINGS, more]}
     with pytest.raises(InterruptedError, match="audio-example-gen"):
-        town.cluster.run(town.text, arguments, resume=run, watch=stop)
-    found = run.parameters["prepare"]
+        town.cluster.run(town.text, arguments, resume=today, watch=stop)
+    before, found = (one.parameters["prepare"] for one in (run, today))
+    assert before[names.PARENT_GENERATION] == 0
     assert found[names.PARENT_GENERATION] == 1
     assert found[names.PARENT_DIGEST] == voice.digest
+    assert found[names.FINGERPRINT] != before[names.FINGERPRINT]
 
 
 def test_a_task_that_fails_says_why_in_its_log_and_in_the_metadata(town, tmp_path):
