@@ -6,14 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from apache_beam import Pipeline
 
 from amadeus.personality import profiles
-from amadeus.voice import evaluation
+from amadeus.voice import comparison, evaluation
 from amadeus.voice.player import Voice
 from amadeus.voice.sampler import read_passages
 from components import records
+from components.beam_engine import local_args
+from components.evaluator import measuring
 from tests.pipelines.beam_steps import TWO
-from tests.pipelines.conftest import Studio, profile_with
+from tests.pipelines.conftest import Studio
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -47,12 +50,33 @@ def test_two_processes_make_the_voice_that_one_makes(
         with np.load(path) as stored:
             np.testing.assert_array_equal(stored["resynthesis"], example.resynthesis)
 
-    # a child on another clock is compared with its parent by both, too
-    other = profile_with(tiny_profile, frame_rate=125)
-    child = one.practise("2", all_takes, other, parent=1)
-    again = two.run(two.request("2", all_takes, other, parent=1, beam_arg=TWO))
-    assert child.result["reason"] == again.result["reason"]
-    assert "own clock" in again.result["reason"]
+    # as do losses of voices on clocks of their own
+    path = str(one.deu.voice_path(1))
+    files = records.list_files(f"{alone.result['examples_uri']}/Split-eval")
+    assert compare(files, path, profile, tmp_path) == comparison.compare(
+        comparison.Contestant(voice, profile),
+        comparison.Contestant(voice, profile),
+        [passage.audio for passage in passages],
+        sample_rate=profile.sample_rate,
+    )
+
+
+def compare(files, path, profile, folder):
+    """Compares a voice with itself as the evaluator does where clocks differ."""
+    asked = {"voice": path, "parent": path}
+    with Pipeline(argv=local_args()) as pipeline:
+        measuring.run(
+            files, asked, "losses", profile=profile, folder=folder, pipeline=pipeline
+        )
+    losses = [
+        [
+            (loss, size)
+            for _, line in measuring.read(folder, files, role, "losses")
+            for loss, size in line.found
+        ]
+        for role in asked
+    ]
+    return comparison.sum_up(*losses, profile.sample_rate)
 
 
 def test_what_a_worker_process_finds_damaged_is_one_sentence(
