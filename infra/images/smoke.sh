@@ -86,6 +86,8 @@ inside() { # IMAGE ROOT WORD...
     mount -t tmpfs -o mode=1777,size=1g tmpfs "$root/dev/shm"
     mount -t tmpfs -o mode=1777,size=8g tmpfs "$root/tmp"
     mount -t tmpfs -o uid=10001,gid=10001,mode=0750,size=2g tmpfs "$root/var/lib/amadeus"
+    touch "$root/etc/hosts" # engines bring one, as here
+    mount --bind "$scratch/hosts" "$root/etc/hosts"
     mount --bind "$scratch/mnt" "$root/mnt"
     mount -o remount,bind,ro "$root/mnt"
     mount -o remount,bind,ro "$root"
@@ -96,6 +98,7 @@ inside() { # IMAGE ROOT WORD...
 
 [[ $base == *:stand-in ]] && stand_in
 mkdir "$scratch/mnt"
+echo "127.0.0.1 localhost" >"$scratch/hosts"
 cp -r examples tests infra/images/smoke.py "$scratch/mnt"
 chmod -R a+rX "$scratch" # read by a user without rights
 for name in "${names[@]}"; do
