@@ -87,7 +87,7 @@ class Process:
     def channel(self):
         return grpc.insecure_channel(self.address("studio"))
 
-    def wait(self, timeout_s=30):
+    def wait(self, timeout_s=120):
         status = self.process.wait(timeout_s)
         for reader in self._readers:
             reader.join(10)
@@ -345,7 +345,7 @@ def test_the_example_writes_a_note_down_and_a_sigterm_lets_performances_end(
 
 def _run_example(path, address):
     subprocess.run(
-        [sys.executable, EXAMPLE, "cello", path, address], check=True, timeout=60
+        [sys.executable, EXAMPLE, "cello", path, address], check=True, timeout=180
     )
     with wave.open(str(path)) as file:
         assert (file.getnchannels(), file.getframerate()) == (1, 48_000)
