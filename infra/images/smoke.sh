@@ -98,7 +98,7 @@ inside() { # IMAGE ROOT WORD...
 
 [[ $base == *:stand-in ]] && stand_in
 mkdir "$scratch/mnt"
-echo "127.0.0.1 localhost" >"$scratch/hosts"
+echo "127.0.0.1 localhost $(uname -n)" >"$scratch/hosts"
 cp -r examples tests infra/images/smoke.py "$scratch/mnt"
 chmod -R a+rX "$scratch" # read by a user without rights
 for name in "${names[@]}"; do
