@@ -50,7 +50,7 @@ class MetadataWatch:
         self._note(False)
 
     def _answers(self) -> bool:
-        from ml_metadata.errors import NotFoundError
+        from ml_metadata.errors import StatusError
 
         from amadeus.errors import AmadeusError
         from amadeus.lineage import patience
@@ -63,7 +63,7 @@ class MetadataWatch:
                     store.get_artifact_type(PERSONALITY_TYPE)
         except patience.MetadataGoneError:
             return False
-        except (AmadeusError, NotFoundError):
+        except (AmadeusError, StatusError, RuntimeError):
             return True  # it says something, and says it again to who has a use for it
         return True
 

@@ -130,6 +130,27 @@ def test_one_that_falls_silent_between_the_look_and_the_turn_holds_for_a_moment(
         assert _states(schedule) == {State.QUEUED}
 
 
+def test_one_that_lets_nobody_in_fails_what_needs_it_and_stops_nothing(
+    schedule, monkeypatch
+):
+    def refuse(_request, context):
+        context.abort(grpc.StatusCode.UNAUTHENTICATED, "no token")
+
+    class Closed(grpc.GenericRpcHandler):
+        def service(self, _details):
+            return grpc.unary_unary_rpc_method_handler(refuse)
+
+    server = grpc.server(futures.ThreadPoolExecutor(2), handlers=[Closed()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        monkeypatch.setenv("AMADEUS_METADATA", f"grpc://127.0.0.1:{port}")
+        schedule.tick()
+    finally:
+        server.stop(None).wait()
+    assert _states(schedule) == {State.FAILED}
+
+
 def test_looks_are_far_between_and_a_file_needs_none(home, monkeypatch):
     now, answers, looks = [0.0], [False], []
     watch = Watch(home, clock=lambda: now[0])
