@@ -115,7 +115,8 @@ def held(take: Take) -> Iterator[Path]:
         before = _stamp(take, path)
         _check_bytes(take, path)
         try:
-            yield path
+            with _in_reach(take):
+                yield path
         except RecordingError:
             _check_same(take, path, before)
             raise
@@ -144,16 +145,25 @@ def _check_same(take: Take, path: Path, before: recordings.Stamp) -> None:
 
 
 def _check_bytes(take: Take, path: Path) -> None:
-    if recordings.content_digest(path) != take.digest:
+    with _in_reach(take):
+        digest = recordings.content_digest(path)
+    if digest != take.digest:
         raise _changed(take)
 
 
 def _stamp(take: Take, path: Path) -> recordings.Stamp:
-    try:
+    with _in_reach(take):
         return recordings.stamp(path)
+
+
+@contextlib.contextmanager
+def _in_reach(take: Take) -> Iterator[None]:
+    """Tells what was digested and is out of reach just now from what nobody could ever read."""
+    try:
+        yield
     except RecordingError as error:
-        if not take.digest:
-            raise  # as before
+        if not take.digest or error.fault != "unreadable":
+            raise
         raise RecordingError(
             f"{take.name} went away while the practice read it ({error}): put it back or leave it out, then start the "
             "practice again."

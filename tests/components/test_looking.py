@@ -1,13 +1,16 @@
 """A first look tells what of the takes can be used, and holds them to their digests."""
 
+import errno
 import os
 import shutil
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from amadeus.audio import decode
+from amadeus.audio import decode, recordings
 from amadeus.errors import RecordingError
 from components.audio_example_gen import looking, takes
 from tests.components import sounds
@@ -129,6 +132,25 @@ def test_a_damage_that_comes_while_it_is_decoded_is_told_as_a_change(tmp_path, r
 
     with pytest.raises(RecordingError, match="changed while") as caught:
         survey_and(take, damage)
+    assert caught.value.fault is None
+
+
+@pytest.mark.parametrize("reader", [recordings, decode])
+def test_what_could_be_read_and_now_cannot_is_an_accident(
+    tmp_path, rng, monkeypatch, reader
+):
+    path = sounds.write(tmp_path / "take.wav", sounds.notes(rng, seconds=1.0))
+    (take,) = takes.gather([str(path)]).takes
+    open_path = Path.open
+
+    def open_late(self, *given, **options):
+        if sys._getframe(1).f_globals["__name__"] == reader.__name__:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return open_path(self, *given, **options)
+
+    monkeypatch.setattr(Path, "open", open_late)
+    with pytest.raises(RecordingError, match="Too many open files") as caught:
+        looking.look((0, take), eval_fraction=0.1)
     assert caught.value.fault is None
 
 
