@@ -16,7 +16,8 @@ import numpy as np
 
 _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5
 _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3  # of Feature
-_UNPACKED_FLOAT_BYTES = 5  # a tag, and a float
+_MAX_FIELDS = 1 << 20  # of a message; as many of two bytes each fill 200 MB
+_MAX_FEATURES = 10_000  # NSynth has two dozen
 
 
 class WireError(ValueError):
@@ -48,6 +49,8 @@ def find_features(record: bytes) -> dict[str, Span]:
                 if entry_number == 1:
                     key, span = _entry(record, entry_start, entry_end)
                     found[key] = span
+                    if len(found) > _MAX_FEATURES:
+                        raise WireError(f"more than {_MAX_FEATURES:,} features")
     except (IndexError, UnicodeDecodeError) as error:
         raise WireError(f"no tf.train.Example ({error})") from error
     return found
@@ -187,6 +190,8 @@ def _walk(record: bytes, start: int, end: int) -> list[tuple[int, int, int, int]
         if position + size > end:
             raise WireError("a field goes beyond its message")
         fields.append((tag >> 3, wire, position, position + size))
+        if len(fields) > _MAX_FIELDS:
+            raise WireError(f"more than {_MAX_FIELDS:,} fields")
         position += size
     return fields
 

@@ -37,6 +37,7 @@ A practice recomputes pitch and loudness, so those of the data set are not used:
 plays it is. The GANSynth subset is acoustic and of pitches 24 to 84: 86,775 notes in its three splits together.
 """
 
+import re
 from enum import Enum
 from typing import NamedTuple
 
@@ -58,7 +59,9 @@ SAMPLE_RATE = 16_000
 GANSYNTH_NOTES = 86_775
 
 _MIDI = range(128)
-_RATES = range(1, 768_001)
+_RATES = range(8_000, 768_001)  # less would swell when it is resampled
+_MAX_NAME = 200  # characters; every chosen note keeps its name in memory
+_NAME = re.compile(r"(.*)-([0-9]{1,3})-([0-9]{1,3})")
 
 
 class Schema(Enum):
@@ -141,10 +144,11 @@ def parse_name(name: str) -> Note:
     Raises:
       SchemaError: It is none.
     """
-    parts = name.rsplit("-", 2)
-    if len(parts) != 3 or not (parts[1].isdecimal() and parts[2].isdecimal()):
+    match = _NAME.fullmatch(name)
+    if match is None:
         raise SchemaError(f"{name!r} is no <instrument>-<pitch>-<velocity>")
-    return Note(parts[0], int(parts[1]), int(parts[2]))
+    instrument, pitch, velocity = match.groups()
+    return Note(instrument, int(pitch), int(velocity))
 
 
 def name_note(note: Note) -> str:
@@ -258,9 +262,12 @@ def _text(record: bytes, spans: dict[str, Span], key: str) -> str:
     if len(values) != 1:
         raise SchemaError(f"its {key} holds {len(values)} texts, and not one")
     try:
-        return values[0].decode()
+        text = values[0].decode()
     except UnicodeDecodeError as error:
         raise SchemaError(f"its {key} is no text") from error
+    if len(text) > _MAX_NAME or not text.isprintable():  # it is shown in terminals
+        raise SchemaError(f"its {key} is no name")
+    return text
 
 
 def _span(spans: dict[str, Span], key: str) -> Span:

@@ -28,6 +28,9 @@ FRAME_BYTES = 16
 MAX_RECORD_BYTES = 64 * 2**20
 """A note of 4 s takes 256 kB; whatever is so much larger is no note, and may not fill the memory."""
 
+GZIP_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile)
+"""What reading from a damaged gzip raises."""
+
 _HEAD = struct.Struct("<QI")
 _CRC = struct.Struct("<I")
 _LENGTH = struct.Struct("<Q")
@@ -108,6 +111,8 @@ def divide(path: Path | str, *, target_bytes: int) -> list[Range]:
             n_bytes, length_crc = _HEAD.unpack(head)
             if masked_crc(head[: _LENGTH.size]) != length_crc:
                 break
+            if n_bytes > MAX_RECORD_BYTES:  # beyond what a file can be, maybe
+                break
             offset += n_bytes + FRAME_BYTES
             if offset - start >= target_bytes:
                 ranges.append(Range(start, offset))
@@ -162,8 +167,11 @@ def read_stream(file: BinaryIO, part: Range = WHOLE) -> Iterator[Record | Damage
     while part.end is None or offset < part.end:
         try:
             found = _read_one(file, offset)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            yield Damage(offset, f"its gzip is damaged or cut off ({error})", True)
+        except EOFError:
+            yield Damage(offset, "its gzip is cut off", True)
+            return
+        except GZIP_ERRORS as error:
+            yield Damage(offset, f"its gzip is damaged ({error})", True)
             return
         if found is None:
             return

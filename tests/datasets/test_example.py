@@ -105,6 +105,17 @@ def test_fields_that_no_example_has_are_passed_over():
     assert example.ints(odd, example.find_features(odd)["a"]) == [-5]
 
 
+def test_a_record_of_nothing_but_fields_does_not_fill_the_memory():
+    with pytest.raises(WireError, match="more than 1,048,576 fields"):
+        example.find_features(b"\x08\x00" * (1 << 20 | 1))
+
+
+def test_a_record_of_nothing_but_features_does_not_fill_the_memory():
+    record = example.encode({f"{n:05d}": 0 for n in range(10_001)})
+    with pytest.raises(WireError, match="more than 10,000 features"):
+        example.find_features(record)
+
+
 @settings(max_examples=150, deadline=None)
 @given(record=st.binary(max_size=60))
 def test_any_bytes_are_an_example_or_refused(record):

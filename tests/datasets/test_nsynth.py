@@ -85,6 +85,11 @@ def test_names_are_read_and_written():
     assert nsynth.name_note(note) == "flute_acoustic_002-077-100"
 
 
+def test_a_name_of_thousands_of_digits_is_none():
+    with pytest.raises(SchemaError, match="is no <instrument>"):
+        nsynth.parse_name(f"x-1-{'9' * 5000}")
+
+
 def _without(key, **others):
     features = {
         "note_str": b"bass_synthetic_000-040-025",
@@ -117,6 +122,10 @@ def _without(key, **others):
         (_without("", instrument_family_str=b"kazoo"), "'kazoo', which is none"),
         (_without("", note_str=b"\xff"), "note_str is no text"),
         (_without("", note_str=b"nameless"), "'nameless' is no <instrument>"),
+        (_without("", note_str=b"x-1-" + b"9" * 5000), "note_str is no name"),
+        (_without("", note_str=b"x\x1b[2J-1-1"), "note_str is no name"),
+        (_without("", instrument_str=b"x\ny"), "instrument_str is no name"),
+        (_without("", sample_rate=1), "sample_rate"),
         (_without("", audio=[1, 2]), "another kind"),
     ],
 )

@@ -114,7 +114,17 @@ def test_a_gzip_that_is_cut_off_gives_what_is_whole(tmp_path):
     found = _read(path)
     assert found[:2] == RECORDS[:2]
     assert found[-1].ends
-    assert "gzip is damaged or cut off" in found[-1].reason
+    assert "gzip is cut off" in found[-1].reason
+
+
+def test_a_gzip_that_is_damaged_is_not_called_cut_off(tmp_path):
+    path = tmp_path / "notes.gz"
+    packed = bytearray(gzip.compress(_framed(RECORDS), 0))
+    packed[-8] ^= 1  # its checksum
+    path.write_bytes(packed)
+    damage = _read(path)[-1]
+    assert damage.ends
+    assert "gzip is damaged" in damage.reason
 
 
 def test_a_length_that_reads_as_a_gzip_is_a_length(tmp_path):
@@ -132,6 +142,18 @@ def test_a_record_that_would_fill_the_memory_is_not_read(tmp_path):
     (damage,) = tfrecord.read(path)
     assert damage.ends
     assert "more than any note" in damage.reason
+
+
+@pytest.mark.parametrize("n_bytes", [1 << 60, 1 << 63, (1 << 64) - 1])
+def test_a_length_that_no_file_has_divides_nothing(tmp_path, n_bytes):
+    path = tmp_path / "notes"
+    length = struct.pack("<Q", n_bytes)
+    head = length + struct.pack("<I", tfrecord.masked_crc(length))
+    path.write_bytes(_framed(RECORDS) + head)
+    ranges = tfrecord.divide(path, target_bytes=1)
+    joined = [one for part in ranges for one in tfrecord.read(path, part)]
+    assert [one.data for one in joined[:-1]] == RECORDS
+    assert "more than any note" in joined[-1].reason
 
 
 def test_an_empty_file_holds_nothing(tmp_path):
