@@ -115,8 +115,7 @@ def _check_workers(known: Any, given: Sequence[str]) -> None:
         raise ConfigError(
             f"--direct_num_workers={n_workers} cannot be: say 1 or more, or 0 for one a processor."
         )
-    is_alone = f"--direct_running_mode={_MEMORY_MODE}" in given
-    if is_alone and asked and n_workers != 1:
+    if _is_alone(given) and asked and n_workers != 1:
         raise ConfigError(
             f"--direct_num_workers={n_workers} does nothing with --direct_running_mode={_MEMORY_MODE}, where one "
             "worker does all: leave one of them out, or say --direct_running_mode=multi_processing."
@@ -130,22 +129,29 @@ def _check_workers(known: Any, given: Sequence[str]) -> None:
 
 
 def _alone(rest: Sequence[str]) -> list[str]:
-    is_alone = f"--direct_running_mode={_MEMORY_MODE}" in rest
-    return ["--direct_num_workers=1"] if is_alone else []
+    return ["--direct_num_workers=1"] if _is_alone(rest) else []
+
+
+def _is_alone(given: Sequence[str]) -> bool:
+    return _take_out("direct_running_mode", given)[0] == _MEMORY_MODE
 
 
 def _named_runner(given: Sequence[str]) -> tuple[str, list[str]]:
-    """Finds the runner among options, in one word or in two, and hands back the others."""
-    name, rest, words = "", [], list(given)
+    return _take_out("runner", given)
+
+
+def _take_out(option: str, given: Sequence[str]) -> tuple[str, list[str]]:
+    """Finds the value of an option, in one word or in two, and hands back the other options."""
+    value, rest, words = "", [], list(given)
     while words:
         word = words.pop(0)
-        if word == "--runner" and words:
-            name = words.pop(0)
-        elif word.startswith("--runner="):
-            name = word.removeprefix("--runner=")
+        if word == f"--{option}" and words:
+            value = words.pop(0)
+        elif word.startswith(f"--{option}="):
+            value = word.partition("=")[2]
         else:
             rest.append(word)
-    return name, rest
+    return value, rest
 
 
 def _is_own(name: str) -> bool:

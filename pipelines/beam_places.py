@@ -16,6 +16,7 @@ from pipelines import beam_options
 ROOT_VARIABLE = "AMADEUS_PIPELINE_ROOT"
 PATIENCE_S = 10.0  # for a job service or a worker pool to answer
 CONTAINER, OUTSIDE, LOOPBACK = "DOCKER", "EXTERNAL", "LOOPBACK"
+_KINDS = (CONTAINER, "PROCESS", OUTSIDE, LOOPBACK)
 _HERE = ("localhost", "127.0.0.1", "[::1]", "::1", "embed")
 _DATAFLOW_NEEDS = ("project", "region", "temp_location")
 
@@ -47,7 +48,7 @@ def find_workers(
     """
     runner = beam_options.runner_of(given)
     if runner == "DirectRunner":
-        beam_options.parse(given)
+        _check_root(beam_options.parse(given).records_root)
         return Workers(beam_options.beam_args(given), False)
     if runner == "DataflowRunner":
         known, is_remote = beam_options.parse(given), True
@@ -63,6 +64,8 @@ def find_workers(
         known.records_root = root
     if is_remote:
         _check_reach(runner, known, recordings)
+    else:
+        _check_root(known.records_root)
     return Workers(args, is_remote)
 
 
@@ -140,6 +143,17 @@ def _works_here(known: Any) -> bool:
     return kind in (LOOPBACK, "PROCESS")
 
 
+def _check_root(root: str | None) -> None:
+    """Makes sure of a root that was given: it is a folder in a bucket."""
+    if (
+        root is not None
+        and addresses.parse(root).scheme not in addresses.BUCKET_SCHEMES
+    ):
+        raise ConfigError(
+            f"--records_root={root} is no bucket: say --beam-arg=--records_root=gs://BUCKET/FOLDER, or leave it out."
+        )
+
+
 def _is_here(address: str | None) -> bool:
     host = (address or "").rpartition(":")[0] or (address or "")
     return host in _HERE
@@ -160,6 +174,10 @@ def _pool(known: Any) -> str:
 
 def _check_environment(known: Any) -> None:
     kind = known.environment_type or CONTAINER
+    if kind not in _KINDS:
+        raise ConfigError(
+            f"--environment_type={kind} is none that Beam knows: choose {', '.join(_KINDS[:-1])} or {_KINDS[-1]}."
+        )
     if kind == OUTSIDE:
         address = _pool(known)
         if not address:

@@ -33,6 +33,20 @@ ROOT = {"AMADEUS_PIPELINE_ROOT": "gs://bucket/runs"}
             ["--direct_running_mode=in_memory", "--direct_num_workers=2"],
             "does nothing with --direct_running_mode=in_memory",
         ),
+        (
+            ["--direct_running_mode", "in_memory", "--direct_num_workers", "2"],
+            "does nothing with --direct_running_mode=in_memory",
+        ),
+        (["--records_root=runs"], "--records_root=runs is no bucket"),
+        (["--records_root="], "named by nothing"),
+        (
+            [
+                "--runner=PortableRunner",
+                "--job_endpoint=embed",
+                "--environment_type=KUBERNETES",
+            ],
+            "choose DOCKER, PROCESS, EXTERNAL or LOOPBACK",
+        ),
         (["--runner=DaskRunner"], "choose DirectRunner, PortableRunner"),
         (["--runner=PortableRunner"], "needs a job service"),
         (["--runner=FlinkRunner"], "needs a job service"),
@@ -61,8 +75,12 @@ def test_beams_own_engine_takes_its_options_and_local_files():
         "multi_processing",
         2,
     )
-    alone = find_workers(["--direct_running_mode=in_memory"], HERE, {}).args
-    assert beam_options.parse(alone).direct_num_workers == 1
+    for given in (
+        ["--direct_running_mode=in_memory"],
+        ["--direct_running_mode", "in_memory"],
+    ):
+        alone = find_workers(given, HERE, {}).args
+        assert beam_options.parse(alone).direct_num_workers == 1
 
 
 def test_remote_workers_need_recordings_and_a_root_that_they_reach():
