@@ -176,11 +176,17 @@ class Performances:
         last_s = time.monotonic() + LOADING_S
         while True:
             try:
-                return self._voices.acquire(reference)
+                singer = self._voices.acquire(reference)
+                break
             except NotServedError:
                 if self._is_stopping or time.monotonic() > last_s:
                     raise
             time.sleep(LOADING_PAUSE_S)
+        named = reference.generation
+        if reference.WhichOneof("reference") == "generation" and not named.generation:
+            self._failures.settle(named.deu, singer.personality.generation)
+            self._failures.forget(named.deu)  # it loads now, whoever else followed
+        return singer
 
     async def _answers(
         self, answers: asyncio.Queue[list[Any]], seat: Seat, reader: asyncio.Task[None]

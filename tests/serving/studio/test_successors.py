@@ -105,6 +105,22 @@ def test_many_seats_ask_once_and_health_and_metrics_say_why(monkeypatch, caplog)
             call.cancel()
 
 
+def test_who_begins_with_what_could_not_take_over_settles_it(monkeypatch):
+    monkeypatch.setattr("serving.studio.conductor.LOOK_AROUND_S", 0.01)
+    voices = DamagedVoices()
+    with RunningStage(voices) as stage:
+        failures = stage.performances._failures
+        failures._clock = Clock()  # it stands: nobody tries again
+        follower = _stay(stage)
+        voices.generation = 2
+        wait_for(failures.all)
+        follower.cancel()
+        wait_for(lambda: not stage.performances._seats)
+        voices.is_damaged = False
+        _stay(stage).cancel()
+        assert failures.remarks() == []
+
+
 def _stay(stage):
     """Opens a performance that follows its deu, and stays."""
     over = threading.Event()
