@@ -54,7 +54,8 @@ class Publisher:
         waiting = self._waiting()
         if not (waiting and self._reason):
             return []
-        return [f"{len(waiting)} voices wait to be published: {self._reason}"]
+        many = "voice waits" if len(waiting) == 1 else "voices wait"
+        return [f"{len(waiting)} {many} to be published: {self._reason}"]
 
     def publish_all(self) -> bool:
         """Publishes what waits, the oldest first; says whether nothing waits any more."""

@@ -18,6 +18,8 @@ from serving.studio.voices import Call, NotServedError
 N_TRIES = 3
 N_REPLICAS = 8  # that are asked for a voice which one of them serves
 
+_SILENCE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+
 
 class RemoteCaller:
     """Asks a TF Serving by its address."""
@@ -116,6 +118,12 @@ class RemoteCaller:
                 f"({error.details()}): it was asked to, and does within a minute where `python -m "
                 "serving.model_server.listing --every-s 5` writes its model config (up to "
                 f"{MAX_ASKED} versions of a deu at a time); where you write it yourself, let it name this version.",
+            )
+        if error.code() in _SILENCE:
+            return StatusError(
+                grpc.StatusCode.UNAVAILABLE,
+                f"the model server at {self._address} does not answer ({error.details()}): see that it runs, then "
+                "begin again.",
             )
         return StatusError(
             error.code(),

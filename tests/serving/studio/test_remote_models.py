@@ -1,5 +1,6 @@
 """A model server of its own, as a studio asks it: what it does not serve is said, and waited for if it is new."""
 
+import socket
 from concurrent import futures
 
 import grpc
@@ -8,6 +9,7 @@ from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 from serving.studio import perform
 from serving.studio.remote import RemoteCaller
+from serving.studio.status import StatusError
 from serving.studio.voices import NotServedError
 from tests.serving.studio.stage import (
     Heard,
@@ -49,6 +51,19 @@ def test_a_voice_that_a_model_server_does_not_serve_is_named():
         caller.open("cello", 7)
     caller.close()
     server.stop(None).wait()
+
+
+def test_a_model_server_that_is_not_there_is_said_in_a_sentence():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    caller = RemoteCaller(address)
+    with pytest.raises(StatusError) as raised:
+        caller.open("cello", 7)
+    caller.close()
+    assert raised.value.code is grpc.StatusCode.UNAVAILABLE
+    text = str(raised.value)
+    assert text.startswith(f"the model server at {address} does not answer (")
+    assert text.endswith("): see that it runs, then begin again.")
 
 
 def test_a_voice_that_is_not_served_yet_is_waited_for():
