@@ -15,6 +15,7 @@ from amadeus.v1 import profiles_pb2
 from amadeus.v1.session_pb2 import PracticeSession
 from serving.client import practice
 from serving.client.connection import Address
+from tests import processes
 from tests.cli.terminal import COMMAND, amadeus, environment, wait_for
 from tests.export.voices import SMALL, write_voice
 from tests.serving.studio.practising import (
@@ -63,7 +64,7 @@ def imitate(home, takes, studio, *options):
 
 
 def start(home, *arguments):
-    return subprocess.Popen(
+    return processes.start(
         [*COMMAND, *map(str, arguments)],
         env=environment(home) | {"PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,

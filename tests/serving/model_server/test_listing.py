@@ -10,6 +10,7 @@ from serving.model_server import wishes as wishes_module
 from serving.model_server.config import read_file
 from serving.model_server.listing import list_models, main, write_listing
 from serving.model_server.wishes import KEPT_S, Wishes
+from tests import processes
 from tests.cli.terminal import environment, wait_for
 
 
@@ -67,7 +68,7 @@ def test_a_listing_must_pause(home, tmp_path, pause, capsys):
 
 def test_a_listing_follows_the_home_and_stops_when_told(home, tmp_path):
     path = tmp_path / "models.config"
-    process = subprocess.Popen(
+    process = processes.start(
         [
             *(sys.executable, "-m", "serving.model_server.listing"),
             *("--output", str(path), "--every-s", "0.1"),

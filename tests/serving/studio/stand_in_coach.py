@@ -15,12 +15,17 @@ from serving.studio.audition import JUDGEMENT_NAME
 from serving.studio.recordings import RecordingStore
 from serving.studio.sessions import SessionStore
 
+HELD_S = 300.0  # at most: who holds it may have been killed
+
 
 def main(path):
     home = Home(path.parents[1])
     session = SessionStore(path.parent).find(path.name)
     journal = Journal(path / JOURNAL_NAME)
+    deadline = time.monotonic() + HELD_S
     while (home.path / "deaf").exists():
+        if time.monotonic() > deadline:
+            return 3
         time.sleep(0.02)
     refusal = ""
     for recording in RecordingStore(home.recordings_path).lay_out(session):
@@ -34,7 +39,8 @@ def main(path):
         failed = practice_pb2.PracticeFailed(text=refusal, exit_status=2)
         journal.write(failed=failed)
     write_atomically(path / JUDGEMENT_NAME, json.dumps({"refusal": refusal}))
+    return 0
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    sys.exit(main(Path(sys.argv[1])))

@@ -19,6 +19,7 @@ from amadeus.personality.content import read_personality, write_personality
 from amadeus.v1 import personality_pb2, practice_pb2
 
 FINISH, REFUSE, DIE, DEAF, CRASH_ONCE = range(5)
+HELD_S = 300.0  # at most: who holds it may have been killed
 
 
 def main(path):
@@ -53,7 +54,10 @@ def teach(home, deu, request, journal, *, is_judging):
         held = [home.path / "hold"]
         if not is_judging:
             held.append(home.path / "hold-network")
+        deadline = time.monotonic() + HELD_S
         while any(path.exists() for path in held):
+            if time.monotonic() > deadline:
+                return 3
             time.sleep(0.02)
     except KeyboardInterrupt:
         text = "the practice was interrupted: the same command goes on."

@@ -20,6 +20,7 @@ from serving.model_server.listing import main as list_home
 from serving.model_server.wishes import Wishes
 from serving.studio.remote import RemoteCaller
 from serving.studio.voices import EmbeddedCaller, HomeVoices
+from tests import processes
 from tests.cli.terminal import environment, wait_for
 from tests.export.voices import SMALL, write_voice
 from tests.serving.studio.guard import guarded
@@ -219,12 +220,12 @@ def test_an_old_generation_is_served_once_it_is_asked_for(home, servers, started
     """The list has what plays and the two newest; a studio's wish adds to it."""
     config = started[1]
     assert re.findall(r"versions: (\d+)", config.read_text()) == ["3", "4"]
-    listing = subprocess.Popen(
+    listing = processes.start(
         [
             *(sys.executable, "-m", "serving.model_server.listing"),
             *("--output", str(config), "--every-s", "0.2"),
         ],
-        env=environment(home), stderr=subprocess.DEVNULL, process_group=0,
+        env=environment(home), stderr=subprocess.DEVNULL,
     )  # fmt: skip
     address = ",".join(f"{server.host}:{server.port}" for server in servers)
     try:

@@ -30,6 +30,7 @@ from amadeus.v1 import (
     studio_pb2,
     studio_pb2_grpc,
 )
+from tests import processes
 from tests.cli.terminal import COMMAND, amadeus, environment, wait_for
 from tests.export.voices import SMALL, write_voice
 from tests.protos.elements import PROTO_ROOT
@@ -50,7 +51,7 @@ class Process:
     """`amadeus studio`, with what it says while it runs."""
 
     def __init__(self, home, *arguments, **variables):
-        self.process = subprocess.Popen(
+        self.process = processes.start(
             [*COMMAND, "studio", *ANY_PORTS, *arguments],
             env={**environment(home), **variables},
             stdout=subprocess.PIPE,
