@@ -7,6 +7,7 @@ bytes, so a playlist is never opened as one, and no protocol but a local file is
 
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import threading
@@ -96,7 +97,7 @@ class FfmpegDecoder:
             yield samples.reshape(-1, self.n_channels)
         if self._process.wait() != 0:
             self._listener.join()
-            raise RecordingError(self._failure(), fault="undecodable")
+            raise self._failure()
 
     def close(self) -> None:
         """Ends the process, whether it has finished or not, and waits for it."""
@@ -122,17 +123,25 @@ class FfmpegDecoder:
         if len(header) < _AU_HEADER.size:
             self._process.wait()
             self._listener.join()
-            raise RecordingError(self._failure(), fault="undecodable")
+            raise self._failure()
         _, start, _, _, sample_rate, n_channels = _AU_HEADER.unpack(header)
         self._sound.read(start - _AU_HEADER.size)
         self._described.wait()
         return sample_rate, n_channels
 
-    def _failure(self) -> str:
+    def _failure(self) -> RecordingError:
+        if self._process.returncode == -signal.SIGKILL:  # no fault of the recording
+            return RecordingError(
+                f"ffmpeg was killed while it decoded {self._path}, as happens where memory runs out: free some, then "
+                "try again."
+            )
         words = [re.sub(r"\[[^\]]*\]\s*", "", line) for line in self._errors]
         reason = words[0] if words else "it gave no reason"
         reason = reason.replace(f"file:{self._path}: ", "")
-        return f"{self._path} is cut off, damaged or of an unknown kind: ffmpeg says {reason!r}; export it again."
+        return RecordingError(
+            f"{self._path} is cut off, damaged or of an unknown kind: ffmpeg says {reason!r}; export it again.",
+            fault="undecodable",
+        )
 
     def _count_samples(self, container: str) -> int | None:
         # Raw AAC has no length: ffmpeg guesses it from the bit rate. Beside a video, the

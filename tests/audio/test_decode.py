@@ -221,6 +221,14 @@ def test_ffmpeg_ends_when_the_listener_leaves_early(m4a):
     assert not _children()
 
 
+def test_a_killed_ffmpeg_is_no_fault_of_the_recording(m4a):
+    with ffmpeg.FfmpegDecoder(m4a, container="mp4") as decoder:
+        decoder._process.kill()  # 20 s of sound do not fit into a pipe
+        with pytest.raises(RecordingError, match="ffmpeg was killed") as caught:
+            list(decoder.blocks(1_000))
+    assert caught.value.fault is None
+
+
 def test_without_ffmpeg_the_sentence_says_what_to_install(m4a, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
