@@ -14,6 +14,8 @@ from amadeus.stores.addresses import is_url
 INDEX_NAME = "index.json"
 """Says what the files of a folder hold; written last."""
 
+_MARK_NAME = ".amadeus"  # in a folder that grows: what lies there is ours, and who has locked it writes it
+
 
 def read_target(word: str) -> Path:
     """Reads the name of a folder that is to be made.
@@ -26,6 +28,8 @@ def read_target(word: str) -> Path:
             f"{word} is in a bucket: write into a folder of this machine, and copy that."
         )
     target = Path(word).expanduser()
+    if target.name in ("", ".."):  # `.`: the scratch folder is to lie beside it
+        target = Path(os.path.abspath(target))
     check_target(target)
     return target
 
@@ -39,6 +43,10 @@ def check_target(target: Path) -> None:
     if not target.parent.is_dir():
         raise ConfigError(
             f"cannot write {target}: there is no folder {target.parent}; make it first."
+        )
+    if target.is_symlink():
+        raise ConfigError(
+            f"{target} is a link: name the folder it leads to, or another."
         )
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         held = "notes" if (target / INDEX_NAME).is_file() else "something else"
@@ -59,25 +67,22 @@ def appearing(target: Path) -> Iterator[Path]:
     One process at a time may write it; what a killed one left is removed first. Where writing fails, nothing is left.
 
     Raises:
-      ConfigError: Another process writes it, or what `check_target` raises.
+      ConfigError: Another process writes it, what lies there is of somebody else, or what `check_target` raises.
       HomeError: The disk is full, or lacks rights.
     """
     check_target(target)
     folder = scratch_of(target)
     try:
-        folder.mkdir(exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            _lock(descriptor, target)
+        _begin(folder, target)
+        with _locked(folder, target):
+            check_target(target)  # another may just have made it
             _empty(folder)
-            yield folder
-            _complete(folder, target)
-        except BaseException as error:
-            if not isinstance(error, _InUseError):
+            try:
+                yield folder
+                _complete(folder, target)
+            except BaseException:
                 _drop(folder)
-            raise
-        finally:
-            os.close(descriptor)
+                raise
     except OSError as error:
         raise HomeError(
             f"cannot write {target}: {error.strerror or error}; free space or give rights there, or name another "
@@ -85,17 +90,35 @@ def appearing(target: Path) -> Iterator[Path]:
         ) from error
 
 
-class _InUseError(ConfigError):
-    """Another process writes there."""
+def _begin(folder: Path, target: Path) -> None:
+    """Makes the folder, or makes sure that what is in it may go."""
+    if not folder.is_symlink():
+        folder.mkdir(exist_ok=True)
+        if (folder / _MARK_NAME).is_file() or not any(folder.iterdir()):
+            return
+    raise ConfigError(
+        f"{folder}, in which {target} is to grow, is there already and holds something else: move it away, or name "
+        "another folder."
+    )
 
 
-def _lock(descriptor: int, target: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise _InUseError(
-            f"another process writes {target}: wait until it ends, or name another folder."
-        ) from None
+@contextlib.contextmanager
+def _locked(folder: Path, target: Path) -> Iterator[None]:
+    # A file, for over NFS a folder's lock does not hold.
+    with (folder / _MARK_NAME).open("a") as mark:
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever held it before may have renamed or removed the folder meanwhile.
+            is_held = os.path.samestat(
+                os.fstat(mark.fileno()), os.stat(folder / _MARK_NAME)
+            )
+        except (BlockingIOError, FileNotFoundError):
+            is_held = False
+        if not is_held:
+            raise ConfigError(
+                f"another process writes {target}: wait until it ends, or name another folder."
+            )
+        yield
 
 
 def _drop(folder: Path) -> None:
@@ -109,15 +132,25 @@ def _drop(folder: Path) -> None:
 
 def _empty(folder: Path) -> None:
     for path in folder.iterdir():
-        _remove(path)
+        if path.name != _MARK_NAME:
+            _remove(path)
 
 
 def _complete(folder: Path, target: Path) -> None:
     for path in list(folder.iterdir()):
-        if path.name.startswith("."):
+        if path.name.startswith(".") and path.name != _MARK_NAME:
             _remove(path)
+        else:
+            _settle(path)
+    _settle(folder)
     os.replace(folder, target)
-    descriptor = os.open(target.parent, os.O_RDONLY)
+    (target / _MARK_NAME).unlink()
+    _settle(target.parent)
+
+
+def _settle(path: Path) -> None:
+    """Makes sure that a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -1,5 +1,8 @@
 """A folder appears when it is whole, for one writer at a time, and never replaces another."""
 
+import subprocess
+import sys
+
 import pytest
 
 from amadeus.datasets import folders
@@ -31,11 +34,84 @@ def test_what_fails_leaves_nothing(tmp_path):
 
 
 def test_what_a_killed_one_left_is_begun_again(tmp_path):
-    scratch = folders.scratch_of(tmp_path / "out")
-    (scratch / "deep").mkdir(parents=True)
-    (scratch / "half").write_text("x")
+    half = folders.scratch_of(tmp_path / "out") / "deep" / "half"
+    program = (
+        "import os, pathlib, sys\n"
+        "from amadeus.datasets import folders\n"
+        "with folders.appearing(pathlib.Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'deep').mkdir()\n"
+        "    (folder / 'deep' / 'half').write_text('x')\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "out")])
+        assert done.returncode == -9
+        assert half.exists()
     with folders.appearing(tmp_path / "out") as folder:
-        assert list(folder.iterdir()) == []
+        assert [path.name for path in folder.iterdir() if path.name[0] != "."] == []
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("is_link", [False, True])
+def test_a_folder_of_somebody_else_is_not_emptied(tmp_path, is_link):
+    mine, scratch = tmp_path / "mine", folders.scratch_of(tmp_path / "out")
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("x")
+    if is_link:
+        scratch.symlink_to(mine)
+    else:
+        mine.rename(scratch)
+    with (
+        pytest.raises(ConfigError, match=r"out\.part.* holds something else"),
+        folders.appearing(tmp_path / "out"),
+    ):
+        pass
+    assert [path.name for path in scratch.iterdir()] == ["thesis.txt"]
+
+
+def test_what_another_made_meanwhile_is_not_written_over(tmp_path, monkeypatch):
+    begin = folders._begin
+
+    def overtaken(folder, target):
+        begin(folder, target)
+        target.mkdir()
+        (target / "index.json").write_text("x")
+
+    monkeypatch.setattr(folders, "_begin", overtaken)
+    with (
+        pytest.raises(ConfigError, match="is there already and holds notes"),
+        folders.appearing(tmp_path / "out"),
+    ):
+        pass
+
+
+def test_a_folder_that_moved_before_it_was_locked_is_anothers(tmp_path, monkeypatch):
+    lock = folders.fcntl.flock
+
+    def overtaken(*words):
+        folders.scratch_of(tmp_path / "out").rename(tmp_path / "elsewhere")
+        lock(*words)
+
+    monkeypatch.setattr(folders.fcntl, "flock", overtaken)
+    with (
+        pytest.raises(ConfigError, match="another process writes"),
+        folders.appearing(tmp_path / "out"),
+    ):
+        pass
+
+
+def test_here_may_be_filled(tmp_path, monkeypatch):
+    (tmp_path / "out").mkdir()
+    monkeypatch.chdir(tmp_path / "out")
+    with folders.appearing(folders.read_target(".")) as scratch:
+        (scratch / "a").write_text("x")
+    assert (tmp_path / "out" / "a").exists()
+
+
+def test_a_link_is_refused_first(tmp_path):
+    (tmp_path / "out").symlink_to(tmp_path / "none")
+    with pytest.raises(ConfigError, match="out is a link"):
+        folders.check_target(tmp_path / "out")
 
 
 def test_two_may_not_write_the_same(tmp_path):
