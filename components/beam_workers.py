@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from typing import Any
 
@@ -47,20 +48,23 @@ class WorkersRunner(fn_runner.FnApiRunner):
         )
         before = handlers[urn]
         n_workers = direct.direct_num_workers or os.cpu_count() or 1
-        environment = worker_environment(n_workers)
-
-        def make(command: bytes, *given: Any) -> "ProcessHandler":
-            return ProcessHandler(environment, *given)
-
-        handlers[urn] = make, bytes
         limit_ms = worker_handlers.DATA_BUFFER_TIME_LIMIT_MS
-        # Beam's flusher by time cuts an element in two, or drops one, where it comes while that is being written.
-        worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = 0
-        try:
-            return super().run_pipeline(pipeline, options)
-        finally:
-            handlers[urn] = before
-            worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = limit_ms
+        with tempfile.TemporaryDirectory(
+            prefix="amadeus-beam-", ignore_cleanup_errors=True
+        ) as scratch:
+            environment = worker_environment(n_workers, scratch)
+
+            def make(command: bytes, *given: Any) -> "ProcessHandler":
+                return ProcessHandler(environment, *given)
+
+            handlers[urn] = make, bytes
+            # Beam's flusher by time cuts an element in two, or drops one, where it comes while that is being written.
+            worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = 0
+            try:
+                return super().run_pipeline(pipeline, options)
+            finally:
+                handlers[urn] = before
+                worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = limit_ms
 
 
 class ProcessHandler(worker_handlers.GrpcWorkerHandler):
@@ -118,14 +122,21 @@ class ProcessHandler(worker_handlers.GrpcWorkerHandler):
         """Tells all who wait for an answer of a process that has died."""
         status = self._process.wait()
         while not self._closing.wait(_LOOK_S):
-            self.control_conn.abort(PracticeError(_say_death(status)))
+            with contextlib.suppress(RuntimeError):  # somebody asks just now: next time
+                self.control_conn.abort(PracticeError(_say_death(status)))
 
 
-def worker_environment(n_workers: int) -> dict[str, str]:
-    """Sets what a worker process is to know: its share of the processors, and to keep its memory together."""
+def worker_environment(n_workers: int, scratch: str) -> dict[str, str]:
+    """Sets what a worker process is to know.
+
+    Args:
+      n_workers: Those who share the processors.
+      scratch: Folder for temporary files: who is killed removes none, and who started it removes the folder.
+    """
     share = str(max(1, (os.cpu_count() or 1) // n_workers))
     return {
         **dict.fromkeys(_THREAD_VARIABLES, share),
+        "TMPDIR": scratch,
         "MALLOC_ARENA_MAX": "2",  # each thread's own arena would keep what it once had
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
     }

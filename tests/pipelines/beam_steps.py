@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def die(number, folder):
 
 
 def linger(number, folder):
-    (Path(folder) / f"{number}-{os.getpid()}").write_text("")
+    scratch = tempfile.mkdtemp()  # as for a recording from a bucket
+    (Path(folder) / f"{number}-{os.getpid()}").write_text(scratch)
     time.sleep(600)
 
 
