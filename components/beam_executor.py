@@ -2,14 +2,15 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineResult, PipelineState
 from tfx import types
 from tfx.dsl.components.base import base_beam_executor
 
-from amadeus.errors import StoreError
+from amadeus.errors import AmadeusError
 from amadeus.stores.addresses import join
 from amadeus.stores.opening import open_store
 from components.beam_engine import local_args
@@ -28,6 +29,19 @@ class NewSplits(NamedTuple):
 
     uris: dict[Split, str]
     uri: str
+
+
+class AttendedPipeline(beam.Pipeline):
+    """A pipeline whose job ends where nobody waits for it any more: a job service would go on, and write, alone."""
+
+    def __exit__(self, *reason: Any) -> None:
+        """Runs it, as Beam does, and cancels what is interrupted."""
+        self.result = None
+        try:
+            super().__exit__(*reason)
+        except BaseException:
+            _cancel(self.result)
+            raise
 
 
 class BeamExecutor(base_beam_executor.BaseBeamExecutor):
@@ -57,6 +71,11 @@ class BeamExecutor(base_beam_executor.BaseBeamExecutor):
             return beam.Pipeline(argv=local_args())
         return self._make_beam_pipeline()
 
+    def _make_beam_pipeline(self) -> beam.Pipeline:
+        if self._make_beam_pipeline_fn is not None:
+            return super()._make_beam_pipeline()
+        return AttendedPipeline(argv=self._beam_pipeline_args)
+
     @contextlib.contextmanager
     def new_splits(self, examples: types.Artifact) -> Iterator[NewSplits]:
         """Makes a folder for each split where all workers can write; if anything fails, nothing stays of a remote one.
@@ -71,7 +90,7 @@ class BeamExecutor(base_beam_executor.BaseBeamExecutor):
         try:
             yield NewSplits(make_splits(examples, records_uri=place), place)
         except BaseException:
-            with contextlib.suppress(StoreError):
+            with contextlib.suppress(AmadeusError):
                 open_store(place).remove_folder()
             raise
 
@@ -86,3 +105,9 @@ class BeamExecutor(base_beam_executor.BaseBeamExecutor):
         name = type(self).__module__.split(".")[-2]
         parts = (*run.split("/"), name, str(self._context._unique_id or 0))
         return join(root.rstrip("/"), "/".join(filter(None, parts)))
+
+
+def _cancel(job: PipelineResult | None) -> None:
+    with contextlib.suppress(Exception):  # its service may be what has gone
+        if job is not None and not PipelineState.is_terminal(job.state):
+            job.cancel()
