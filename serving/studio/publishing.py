@@ -51,7 +51,10 @@ class Publisher:
 
     def remarks(self) -> list[str]:
         """Says what waits, for whoever asks after the studio's health."""
-        waiting = self._waiting()
+        try:
+            waiting = self._waiting()
+        except OSError:  # a home that is away must not make the studio look unwell
+            return []
         if not (waiting and self._reason):
             return []
         many = "voice waits" if len(waiting) == 1 else "voices wait"

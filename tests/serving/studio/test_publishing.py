@@ -154,6 +154,16 @@ def test_what_waits_to_be_published_is_kept_beyond_its_time(home, url, voices):
     assert len(stored(url)) == 1
 
 
+def test_who_asks_after_health_needs_no_home(home, url):
+    publisher = Publisher(home, url)
+
+    def away():
+        raise PermissionError(13, "Permission denied")
+
+    publisher._sessions.all = away
+    assert publisher.remarks() == []
+
+
 def test_knobs_are_published_too(home, url, voice_path):  # noqa: F811
     teach(home, voice_path)
 
