@@ -104,13 +104,19 @@ def page(studio: Studio, config: StudioConfig, home: Home) -> str:
         else "off",
         "home": str(home.path),
         "deus": _name_deus(home),
-        **({"voices of": config.personalities} if config.personalities else {}),
+        **_name_store(config),
         "safety": describe_safety(config),
         "connect": describe_connecting(studio.port, config),
         "stop": "Ctrl-C",
     }
     width = max(map(len, lines))
     return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items())
+
+
+def _name_store(config: StudioConfig) -> dict[str, str]:
+    if config.personalities is None:
+        return {}
+    return {"voices of": f"{config.personalities}, where what is taught goes too"}
 
 
 def describe_safety(config: StudioConfig) -> str:

@@ -86,7 +86,8 @@ _PORT = PortOrOff()
     "--personalities",
     metavar="URL",
     envvar=[f"{ENVIRONMENT_PREFIX}_PERSONALITIES", "AMADEUS_PERSONALITIES"],
-    help="Store of voices to bring on first use: gs://, s3:// or a folder; or set AMADEUS_PERSONALITIES.",
+    help="Store of voices to bring on first use, and to publish what is taught here in: gs://, s3:// or a folder; or "
+    "set AMADEUS_PERSONALITIES.",
 )
 @click.option(
     "--metrics-host",

@@ -38,8 +38,8 @@ class StudioConfig:
       model_server_host: Address the embedded model server listens on.
       model_server_port: Its gRPC port; 0 chooses one, None: it does not listen.
       model_server_rest_port: Its HTTP port; 0 chooses one, None: it does not listen.
-      personalities: Store of voices that this studio's home does not hold yet, `gs://bucket/folder` or another; None:
-        what the home holds is all there is.
+      personalities: Store of voices that this studio's home does not hold yet, `gs://bucket/folder` or another, where
+        what is taught here goes too; None: what the home holds is all there is.
       metrics_host: Address `/metrics` is served on.
       metrics_port: Its port; 0 chooses one, None: no metrics.
       token: What clients must show; empty: nothing. Never printed.

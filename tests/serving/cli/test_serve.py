@@ -16,6 +16,12 @@ def _page(home, **settings):
     return serve.page(Studio(config, home), config, home)
 
 
+def test_a_store_is_named_with_what_goes_there(home, tmp_path):
+    page = _page(home, personalities=str(tmp_path / "store"))
+    assert f"{tmp_path / 'store'}, where what is taught goes too" in page
+    assert "voices of" not in _page(home)
+
+
 def test_the_page_names_deus_and_generations(home):
     assert "none yet" in _page(home)
     for number, name in enumerate(("cello", "flute"), start=1):
