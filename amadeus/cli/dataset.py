@@ -13,10 +13,6 @@ from amadeus.errors import ConfigError
 if TYPE_CHECKING:
     from amadeus.datasets.singles import Single, Wrong
 
-_NOTHING_CHOSEN = (
-    "--beam-arg is for --sort: leave it out, or name a folder with --sort."
-)
-
 
 @click.group()
 def dataset() -> None:
@@ -85,7 +81,7 @@ def nsynth(
     shard_mb: int,
     beam_arg: tuple[str, ...],
     as_json: bool,
-) -> int | None:
+) -> None:
     """Show what FILES of NSynth hold: TFRecords, folders, globs, gs:// or s3:// URLs, plain or gzipped.
 
     Google's own files and those of TensorFlow Datasets are read alike. Every checksum is verified; what is damaged or
@@ -103,9 +99,9 @@ def nsynth(
         velocity=velocity,
         instrument=instrument,
     )
-    if target is None and beam_arg:
-        raise ConfigError(_NOTHING_CHOSEN)
-    if target is not None:
+    if target is None:
+        _refuse_typed("shard_mb", "beam_arg", without="--sort")
+    else:
         folder = read_target(target)
         sorting = load("pipelines.datasets.sorting")
         order = sorting.Order(
@@ -114,13 +110,12 @@ def nsynth(
         command = load("pipelines.datasets.command")
         result = command.sort(find_files(words), order, beam_arg)
         _tell_sorted(result, order.target, as_json)
-        return None
+        return
     from amadeus.datasets.census import take_census
     from amadeus.datasets.table import render
 
     census = take_census(find_files(words), choice)
     print(json.dumps(census.to_json(), indent=1) if as_json else render(census))
-    return None
 
 
 @dataset.command()
@@ -181,6 +176,9 @@ def notes(
     from amadeus.audio.recordings import find_recordings
     from amadeus.datasets import folders, singles
 
+    if output is None:
+        making_only = ("family", "source", "number", "velocity", "rate", "seconds")
+        _refuse_typed(*making_only, without="-o")
     paths = find_recordings([folder])
     if output is None:
         examined = list(singles.examine(paths, wrong=wrong))
@@ -210,6 +208,17 @@ def notes(
     print(
         f"{target}: {n_notes} notes of {making.family}_{making.source} in {shards}, and {folders.INDEX_NAME}"
     )
+
+
+def _refuse_typed(*names: str, without: str) -> None:
+    """Refuses options that would do nothing."""
+    context = click.get_current_context()
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is click.core.ParameterSource.COMMANDLINE:
+            raise ConfigError(
+                f"--{name.replace('_', '-')} is for {without}: leave it out, or name a folder with {without}."
+            )
 
 
 def _guess(paths: Sequence[Path]) -> str:

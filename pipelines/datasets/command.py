@@ -3,11 +3,11 @@
 import logging
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from amadeus.datasets.files import RecordFile
-from amadeus.errors import AmadeusError
-from components.beam_engine import DIRECT_RUNNER
-from pipelines import blame
+from amadeus.errors import AmadeusError, ConfigError
+from pipelines import beam_options, beam_places, blame
 from pipelines.datasets import sorting
 
 ALONE_BYTES = 2 * 2**30
@@ -30,6 +30,8 @@ def sort(
       AmadeusError: Something cannot work.
     """
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    check_beam_args(beam_args)
+    found = _without_scratch(found, order)
     n_bytes = sum(file.n_bytes for file in found)
     try:
         return sorting.run(
@@ -46,17 +48,44 @@ def sort(
         raise reason from error
 
 
+def check_beam_args(given: Sequence[str]) -> None:
+    """Makes sure that options for Beam can work, as far as that is seen before it runs.
+
+    Raises:
+      ConfigError: One cannot be, or nobody answers where they lead.
+    """
+    if beam_options.runner_of(given) == "DataflowRunner":
+        raise ConfigError(
+            "--runner=DataflowRunner cannot sort, for its workers share no disk with this machine: leave it out."
+        )
+    # Workers elsewhere may see the same folders, and what their job service knows is known when it is asked.
+    if not beam_places.is_elsewhere(given):
+        beam_places.find_workers(given, [], {})
+
+
 def complete_beam_args(given: Sequence[str], n_bytes: int) -> list[str]:
     """Completes options for Beam: an ama's own win; much is sorted by as many processes as there are cores."""
-    named = [arg for arg in given if arg.startswith("--runner=")]
-    rest = [arg for arg in given if not arg.startswith("--runner=")]
-    if named and not named[-1].endswith("DirectRunner"):
-        return [named[-1], *rest]
-    mode = "in_memory" if n_bytes <= ALONE_BYTES else "multi_processing"
-    n_workers = min(_MAX_WORKERS, os.cpu_count() or 1)
-    return [
-        f"--runner={DIRECT_RUNNER}",
-        f"--direct_running_mode={mode}",
-        f"--direct_num_workers={n_workers}",
-        *rest,
-    ]
+    if beam_options.runner_of(given) != "DirectRunner":
+        return beam_options.beam_args(given)
+    known = beam_options.parse(given)
+    mode = known.direct_running_mode
+    if not any(arg.startswith("--direct_running_mode") for arg in given):
+        is_small = n_bytes <= ALONE_BYTES and known.direct_num_workers == 1
+        mode = "in_memory" if is_small else "multi_processing"
+    n_workers = 1 if mode == "in_memory" else min(_MAX_WORKERS, os.cpu_count() or 1)
+    ours = [f"--direct_running_mode={mode}", f"--direct_num_workers={n_workers}"]
+    return beam_options.beam_args([*ours, *given])
+
+
+def _without_scratch(
+    found: Sequence[RecordFile], order: sorting.Order
+) -> list[RecordFile]:
+    """Leaves out what a killed sorting left where this one begins again."""
+    scratch = order.scratch.resolve()
+    others = [file for file in found if scratch not in Path(file.place).parents]
+    if found and not others:
+        raise ConfigError(
+            f"all of that lies in {order.scratch}, which sorting into {order.target} clears first: name another folder "
+            "with --sort."
+        )
+    return others

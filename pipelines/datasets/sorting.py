@@ -152,7 +152,7 @@ def add_steps(
     pipeline: beam.Pipeline, parts: Sequence[Part], order: Order
 ) -> beam.PCollection:
     """Adds the steps of sorting; what they find out is left as files in the scratch folder."""
-    scratch = str(order.scratch)
+    scratch = str(order.scratch.absolute())  # workers may stand elsewhere
     looked = (
         pipeline
         | "List the parts" >> beam.Create(list(parts))

@@ -17,6 +17,8 @@ from amadeus.datasets.files import find_files
 from amadeus.datasets.notes import Found, walk
 from amadeus.datasets.nsynth import FAMILIES
 from amadeus.errors import ConfigError, RecordingError
+from components.beam_engine import DIRECT_RUNNER
+from pipelines import beam_options
 from pipelines.datasets import command, sorting
 from tests.datasets import notes_made
 
@@ -206,6 +208,60 @@ def test_options_for_beam_are_completed():
     assert command.complete_beam_args(["--runner=FlinkRunner"], 1) == [
         "--runner=FlinkRunner"
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "mode", "n_workers"),
+    [
+        ([], "in_memory", "1"),
+        (["--direct_num_workers=2"], "multi_processing", "2"),
+        (["--direct_running_mode=in_memory"], "in_memory", "1"),
+        (["--direct_running_mode", "in_memory"], "in_memory", "1"),
+        (["--runner", "direct", "--direct_num_workers", "3"], "multi_processing", "3"),
+    ],
+)
+def test_workers_are_as_many_as_can_work(given, mode, n_workers):
+    known = beam_options.parse(command.complete_beam_args(given, 1))
+    assert known.runner == DIRECT_RUNNER
+    assert known.direct_running_mode == mode
+    assert str(known.direct_num_workers) == n_workers
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["--runner=DataflowRunner"], "cannot sort"),
+        (["--runner=Kazoo"], "is none that Amadeus runs on"),
+        (["--runner=PortableRunner"], "needs a job service"),
+        (["--direct_num_worker=2"], "did you mean --direct_num_workers"),
+        (["--direct_num_workers=x"], "invalid int value"),
+    ],
+)
+def test_options_for_beam_that_cannot_work_are_a_sentence(
+    folder, tmp_path, given, says
+):
+    with pytest.raises(ConfigError, match=says):
+        _sort(folder, tmp_path / "out", beam_args=given)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_what_a_killed_sorting_left_in_the_input_is_not_sorted(folder):
+    target = folder / "out"
+    scratch = folders.scratch_of(target)
+    scratch.mkdir()
+    (scratch / ".amadeus").touch()
+    notes_made.write(scratch / "flute.tfrecord", notes_made.several(3))
+    result = _sort(folder, target)
+    assert result.census.n_files == 2
+    assert result.census.n_notes == 60
+
+
+def test_the_scratch_folder_itself_is_not_sorted_away(folder):
+    path = folder / "a.tfrecord-0"
+    named = folder.rename(folder.with_name("out.part"))
+    with pytest.raises(ConfigError, match=r"lies in .*out\.part, which sorting"):
+        _sort(named, named.with_name("out"))
+    assert (named / path.name).is_file()
 
 
 @pytest.mark.cluster
