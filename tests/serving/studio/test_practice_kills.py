@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.terminal import is_alive
 from tests.serving.studio.practising import (
+    WHOLE_S,
     States,
     client,
     configure,
@@ -25,7 +26,7 @@ ASKED = configure(CONTENTS, session_id="lesson")
 
 
 def run(body):
-    asyncio.run(asyncio.wait_for(body, 100))
+    asyncio.run(asyncio.wait_for(body, WHOLE_S))
 
 
 async def begin(found):

@@ -116,7 +116,7 @@ def test_the_laws_of_one_studio_hold_for_three(home, monkeypatch, module, law):
 
 
 def run(body):
-    asyncio.run(asyncio.wait_for(body, 150))
+    asyncio.run(asyncio.wait_for(body, practising.WHOLE_S))
 
 
 async def begin(found):
