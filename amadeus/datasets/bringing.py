@@ -4,10 +4,13 @@ They are kept where recordings from buckets are, in a file for each object and i
 while the object is what it was.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from amadeus.datasets import files, notes, tfrecord
@@ -16,6 +19,8 @@ from amadeus.errors import RecordingError
 from amadeus.home import explain_os_errors
 from amadeus.stores.addresses import is_url, split
 from amadeus.stores.opening import open_store
+
+_LOCK_NAME = ".lock"
 
 
 def bring(
@@ -46,13 +51,31 @@ def bring(
     with explain_os_errors(cache):
         folder = cache / f"nsynth-{_digest(str(place))}"
         folder.mkdir(parents=True, exist_ok=True)
-        paths = [_bring(file, place.choice, folder, say) for file in found]
-        for path in folder.iterdir():  # of objects that are gone, or another by now
-            if path not in paths and not path.name.startswith("."):
-                path.unlink()
+        with _locked(folder):
+            paths = [_bring(file, place.choice, folder, say) for file in found]
+            _clear(folder, paths)
     if not any(path.stat().st_size for path in paths):
         raise _nothing(place)
     return Place(str(folder), place.choice).uri
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Has one process at a time write a folder; others wait, and find what it brought."""
+    with (folder / _LOCK_NAME).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _clear(folder: Path, wanted: Sequence[Path]) -> None:
+    """Removes objects that are gone, or another by now, and what killed processes left."""
+    for path in folder.iterdir():
+        if path in wanted or path.name == _LOCK_NAME:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _holds(path: str, choice: Choice) -> bool:

@@ -3,6 +3,7 @@
 import contextlib
 import glob
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -70,7 +71,7 @@ def at_hand(file: RecordFile, folder: Path | None = None) -> Iterator[Path]:
     from amadeus.stores.opening import open_store
 
     url, key = split(file.place)
-    with tempfile.TemporaryDirectory(prefix="amadeus-dataset-", dir=folder) as scratch:
+    with tempfile.TemporaryDirectory(prefix=".amadeus-dataset-", dir=folder) as scratch:
         path = Path(scratch, "records")
         open_store(url).download(key, path, max_bytes=MAX_OBJECT_BYTES)
         yield path
@@ -140,11 +141,16 @@ def _find_objects(url: str) -> list[RecordFile]:
 
 def _local(path: Path) -> RecordFile:
     try:
-        return RecordFile(str(path.resolve()), path.stat().st_size)
+        found = path.stat()
     except OSError as error:
         raise RecordingError(
             f"cannot read {path}: {error.strerror or error}; check the name and its read rights."
         ) from error
+    if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for without end
+        raise RecordingError(
+            f"{path} is no regular file: write what it gives into a file, and name that."
+        )
+    return RecordFile(str(path.resolve()), found.st_size)
 
 
 def _is_marked(name: str) -> bool:

@@ -1,5 +1,7 @@
 """Which files are meant: files, folders, globs and buckets."""
 
+import os
+
 import pytest
 
 from amadeus.datasets.files import at_hand, find_files
@@ -26,6 +28,12 @@ def test_a_folder_means_its_files_of_records(folder):
     assert _names(find_files([str(folder)])) == [
         *("a.tfrecord-00000-of-00002", "a.tfrecord-00001-of-00002", "b.tfrecord")
     ]
+
+
+def test_a_pipe_is_refused_and_not_waited_for(folder):
+    os.mkfifo(folder / "pipe.tfrecord")
+    with pytest.raises(RecordingError, match=r"pipe\.tfrecord is no regular file"):
+        find_files([str(folder)])
 
 
 def test_files_and_globs_are_found_once(folder):
