@@ -14,6 +14,7 @@ from amadeus.datasets import nsynth, tfrecord
 from amadeus.datasets.choice import Choice
 from amadeus.datasets.nsynth import Label, SchemaError
 from amadeus.datasets.tfrecord import Record
+from amadeus.errors import legible
 
 Fault = Literal["corrupt_record", "truncated", "wrong_schema"]
 
@@ -63,7 +64,7 @@ def walk(
     Raises:
       RecordingError: The file cannot be read.
     """
-    name = called or Path(path).name
+    name = legible(called or Path(path).name)
     for record in tfrecord.read(path, part):
         if isinstance(record, tfrecord.Damage):
             yield _damaged(name, record)

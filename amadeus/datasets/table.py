@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from amadeus.datasets.census import Census
+from amadeus.errors import legible
 from amadeus.listen.words import note_name
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def render(census: Census) -> str:
 
 def render_singles(examined: Sequence["Single"]) -> str:
     """Writes what became of files that were to be notes: the odd ones in a line each, then how many."""
-    lines = [f"{one.path.name}: {_judge(one)}" for one in examined if one.text]
+    lines = [f"{legible(one.path.name)}: {_judge(one)}" for one in examined if one.text]
     outcomes = Counter(one.outcome for one in examined)
     taken = [one.pitch for one in examined if one.outcome == "taken"]
     pitches = [pitch for pitch in taken if pitch is not None]

@@ -9,6 +9,7 @@ Notes are many and short, so that up to `NOTES_A_FILE` share a file of records. 
 that is chosen some hundred bytes.
 """
 
+import contextlib
 import functools
 import hashlib
 import itertools
@@ -23,7 +24,7 @@ import numpy as np
 from amadeus.audio import passages, recordings, skips
 from amadeus.datasets import choice, files, nsynth, tfrecord
 from amadeus.datasets import notes as reading
-from amadeus.errors import RecordingError
+from amadeus.errors import RecordingError, legible
 from components import records
 from components.audio_example_gen import cutting
 from components.split_names import SPLITS, Split
@@ -33,6 +34,8 @@ NOTES_A_FILE = 256  # 40 MB at 16 kHz
 _SETTLED_S = (
     2.0  # a file that changed this long ago may change within one tick of its clock
 )
+_KEPT_UNUSABLE = 1000  # before they are counted and forgotten
+
 _SHOWN = (
     12  # files and instruments that the lineage names; beyond, their number is told
 )
@@ -160,12 +163,12 @@ def _gather(place: choice.Place, paths: tuple[str, ...]) -> Gathered:
     for path in paths:
         gathering.read(path)
     gathering.check(place)
-    names = [path.rpartition("/")[2] for path in paths]
+    names = [legible(path.rpartition("/")[2]) for path in paths]
     facts = gathering.facts(place) | {
         "files": names[:_SHOWN],
         "file_count": len(names),
     }
-    return Gathered(gathering.notes, skips.gather(gathering.unusable), facts)
+    return Gathered(gathering.notes, gathering.skipped(), facts)
 
 
 class _Gathering:
@@ -173,7 +176,8 @@ class _Gathering:
 
     def __init__(self, wanted: choice.Choice) -> None:
         self.notes: list[Note] = []
-        self.unusable: list[skips.Unusable] = []
+        self._unusable: list[skips.Unusable] = []
+        self._skipped = skips.Skips()
         self._wanted = wanted
         self._digests: set[str] = set()
         self._n_records = self._n_twice = 0
@@ -198,11 +202,18 @@ class _Gathering:
                 f"none of the {self._n_records:,} notes of {place.path} is one of {place.choice or 'them'}: "
                 f"`amadeus dataset nsynth {place.path}` shows what is there."
             )
-        first = f": {self.unusable[0].text}" if self.unusable else "."
+        texts = [one.text for ones in self.skipped().first.values() for one in ones]
+        first = f": {texts[0]}" if texts else "."
         raise RecordingError(
             f"{place.path} holds no notes of NSynth that can be read{first}",
             fault="wrong_schema",
         )
+
+    def skipped(self) -> skips.Skips:
+        """Counts what cannot be used so far; of millions only the first are kept."""
+        self._skipped += skips.gather(self._unusable)
+        self._unusable.clear()
+        return self._skipped
 
     def facts(self, place: choice.Place) -> dict[str, Any]:
         lines = "".join(sorted(f"{note.digest}\n" for note in self.notes))
@@ -240,7 +251,9 @@ class _Gathering:
         self._rates[label.sample_rate] += 1
 
     def _skip(self, path: str, one: reading.Unusable) -> None:
-        self.unusable.append(_unusable(path.rpartition("/")[2], one))
+        self._unusable.append(_unusable(legible(path.rpartition("/")[2]), one))
+        if len(self._unusable) == _KEPT_UNUSABLE:
+            self.skipped()
 
 
 def _unusable(file_name: str, one: reading.Unusable) -> skips.Unusable:
@@ -287,8 +300,10 @@ def _sounds(job: Job) -> Iterator[tuple[Note, bytes]]:
     """Reads the records of a job, one after another, and makes sure of each."""
     with tfrecord.opened(job.path) as file:
         for note in job.notes:
-            file.seek(note.offset)  # in a gzip: reads on to there
-            record = tfrecord.unframe(file.read(note.n_bytes))
+            record = None
+            with contextlib.suppress(*tfrecord.GZIP_ERRORS):
+                file.seek(note.offset)  # in a gzip: reads on to there
+                record = tfrecord.unframe(file.read(note.n_bytes))
             if record is None or hashlib.sha256(record).hexdigest() != note.digest:
                 raise RecordingError(
                     f"{job.path} has changed while it was read ({note.name}): practise again when it is at rest."
@@ -299,17 +314,19 @@ def _sounds(job: Job) -> Iterator[tuple[Note, bytes]]:
 def _passages(record: bytes, sample_rate: int) -> Iterator[passages.Passage]:
     """Cuts what sounds out of a note, at the rate of the learner."""
     found = nsynth.read_label(record)
-    audio = np.array(nsynth.read_audio(record))
-    audio -= audio.mean(dtype=np.float64).astype(np.float32)
-    peak = float(np.abs(audio).max())
-    if peak > 1:
-        audio /= np.float32(peak)
+    audio = _bounded(nsynth.read_audio(record))
+    audio = _bounded(audio - audio.mean(dtype=np.float64).astype(np.float32))
     if found.sample_rate != sample_rate:
         import soxr
 
         audio = soxr.resample(audio, found.sample_rate, sample_rate)
         audio = np.clip(audio, -1.0, 1.0)
     return passages.split_passages([audio], sample_rate=sample_rate)
+
+
+def _bounded(audio: np.ndarray) -> np.ndarray:
+    peak = float(np.abs(audio).max())
+    return audio / np.float32(peak) if peak > 1 else audio
 
 
 def _example(note: Note, passage: passages.Passage, sample_rate: int) -> Any:

@@ -196,6 +196,55 @@ def test_what_cannot_be_used_is_counted_with_its_reason(folder):
     assert "a.tfrecord at byte 0" in names
 
 
+def test_names_of_files_are_told_so_that_any_terminal_takes_them(tmp_path):
+    path = tmp_path / "x\x1b[2J\udcff.tfrecord"
+    notes_made.write(path, [notes_made.google(), b"foreign"])
+    found = sources.gather(f"nsynth:{path}")
+    assert found.facts["files"] == [r"x\x1b[2J\xff.tfrecord"]
+    (one,) = found.skipped.first["wrong_schema"]
+    assert (one.name + one.text).isprintable()
+
+
+def test_millions_of_faults_are_counted_and_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "_KEPT_UNUSABLE", 4)
+    kept = []
+    gather = sources.skips.gather
+    monkeypatch.setattr(
+        sources.skips, "gather", lambda ones: kept.append(len(ones)) or gather(ones)
+    )
+    notes_made.write(tmp_path / "x", [notes_made.google(), *[b"foreign"] * 21])
+    found = sources.gather(f"nsynth:{tmp_path / 'x'}")
+    assert found.skipped.counts == {"wrong_schema": 21}
+    assert len(found.skipped.first["wrong_schema"]) == 3
+    assert max(kept) == 4
+
+
+def test_samples_as_large_as_floats_can_be_are_brought_into_range(tmp_path, uris):
+    most = np.finfo(np.float32).max
+    audio = notes_made.tone(57)
+    audio = most * np.where(np.arange(len(audio)) % 5 < 4, 1, -1).astype("f4")
+    notes_made.write(tmp_path / "x", [notes_made.google(audio=audio)])
+    found = _written(sources.gather(f"nsynth:{tmp_path / 'x'}"), uris)
+    heard = np.concatenate(
+        [
+            records.floats(one.features.feature["audio"])
+            for examples in found.values()
+            for one in examples
+        ]
+    )
+    assert len(heard) > 15_000
+    assert np.abs(heard).max() == pytest.approx(1)
+
+
+def test_a_gzip_that_was_damaged_meanwhile_stops_in_a_sentence(folder, uris):
+    path = folder / "a.tfrecord"
+    path.write_bytes(gzip.compress(path.read_bytes(), 1))
+    gathered = sources.gather(f"nsynth:{folder}")
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(RecordingError, match="has changed while it was read"):
+        _written(gathered, uris)
+
+
 def test_a_set_that_changes_between_looking_and_writing_stops(folder, uris):
     gathered = sources.gather(f"nsynth:{folder}")
     notes_made.write(folder / "a.tfrecord", notes_made.several(20, first=7))
