@@ -40,16 +40,28 @@ done
 version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' amadeus/__init__.py)
 scratch=$(mktemp -d)
 containers=()
+stopped_by=TERM
 finish() {
+  # Whoever stops this script stops what it has begun; only then are containers free to go.
+  local begun
+  begun=$(jobs -p)
+  # shellcheck disable=SC2086
+  [[ -z $begun ]] || { kill -s "$stopped_by" $begun || true; wait || true; } 2>/dev/null
   for container in "${containers[@]}"; do buildah rm "$container" >/dev/null || true; done
   rm -rf --one-file-system "$scratch"
 }
 trap finish EXIT
 
+# Has something done as a job of this shell, for `finish` to find.
+attend() { # WORD...
+  "$@" &
+  wait $!
+}
+
 # What python:3.11-slim-bookworm brings, as far as the images ask for it: Debian 12 with CPython 3.11 and its headers.
 stand_in() {
   buildah images --quiet "$base" >/dev/null 2>&1 && return
-  debootstrap --variant=minbase --include=ca-certificates bookworm "$scratch/root" >"$scratch/log" 2>&1 \
+  attend debootstrap --variant=minbase --include=ca-certificates bookworm "$scratch/root" >"$scratch/log" 2>&1 \
     || { tail -5 "$scratch/log" >&2; refuse "debootstrap could not make a base."; }
   tar --create --directory "$scratch/root" . >"$scratch/root.tar"
   rm -rf --one-file-system "$scratch/root"
@@ -61,7 +73,7 @@ stand_in() {
 }
 
 build() { # NAME FILE CONTEXT OPTION...
-  buildah build --isolation chroot --layers=false --format docker --tag "$1" --file "$2" "${@:4}" "${told[@]}" "$3" >"$scratch/log" 2>&1 \
+  attend buildah build --isolation chroot --layers=false --format docker --tag "$1" --file "$2" "${@:4}" "${told[@]}" "$3" >"$scratch/log" 2>&1 \
     || { tail -30 "$scratch/log" >&2; refuse "$1 could not be built from $2."; }
 }
 
@@ -69,9 +81,10 @@ build() { # NAME FILE CONTEXT OPTION...
 inside() { # IMAGE ROOT WORD...
   local variables=() image=$1 root=$2
   mapfile -t variables < <(buildah inspect --type image --format '{{range .OCIv1.Config.Env}}{{println .}}{{end}}' "$image" | sed '/^$/d')
+  stopped_by=KILL # unshare hears nothing else, and takes all inside along
   # What is quoted here is for the shell inside.
   # shellcheck disable=SC2016
-  unshare --mount --pid --ipc --uts --net --fork --kill-child bash -euc '
+  attend unshare --mount --pid --ipc --uts --net --fork --kill-child bash -euc '
     root=$1 scratch=$2; shift 2
     mount --make-rprivate /
     ip link set lo up
@@ -94,6 +107,7 @@ inside() { # IMAGE ROOT WORD...
     exec chroot "$root" /usr/bin/setpriv --reuid 10001 --regid 10001 --clear-groups --no-new-privs \
       --inh-caps=-all --ambient-caps=-all --bounding-set=-all "$@"
   ' inside "$root" "$scratch" env --ignore-environment "${variables[@]}" "${@:3}"
+  stopped_by=TERM
 }
 
 [[ $base == *:stand-in ]] && stand_in

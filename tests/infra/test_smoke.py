@@ -4,13 +4,17 @@ import os
 import re
 import runpy
 import shutil
+import signal
 import subprocess
 
 import pytest
 import yaml
 
+from tests import processes
+from tests.cli.terminal import wait_for
 from tests.infra import containerfiles, manifests
 from tests.infra.containerfiles import IMAGES, NAMES
+from tests.test_processes import is_alive
 
 SCRIPT = IMAGES / "smoke.sh"
 TEXT = SCRIPT.read_text()
@@ -51,6 +55,46 @@ def test_what_is_missing_is_said_in_a_sentence(tool, tmp_path):
     assert done.stderr == (
         f"smoke.sh: {tool} is not installed; the images can be built, and tried, only where it is.\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "tool"),
+    [(("--built", "studio"), "unshare"), (("--base", "bare", "studio"), "buildah")],
+    ids=["trying", "building"],
+)
+def test_who_stops_it_stops_what_it_has_begun(words, tool, tmp_path):
+    """All tools are stand-ins; the one that would work when the signal comes writes down who it is, and waits."""
+    begun = tmp_path / "begun"
+    waits = f"echo $$ >{begun}.new; mv {begun}.new {begun}; exec sleep 600"
+    (tmp_path / "root" / "opt" / "amadeus").mkdir(parents=True)
+    does = {name: "exit 0" for name in ("setpriv", "ip", "cp", "chmod", "du")}
+    does["unshare"] = waits
+    does["buildah"] = (
+        f"case $1 in build) {waits};; mount) echo {tmp_path}/root;; rm) touch {tmp_path}/gone;; esac"
+    )
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name, line in does.items():
+        (tools / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tools / name).chmod(0o755)
+    as_root = () if os.geteuid() == 0 else ("unshare", "--map-root-user")
+    script = processes.start(
+        [*as_root, "bash", SCRIPT, *words],
+        env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"},
+        stdout=subprocess.DEVNULL,
+    )
+    pid = None
+    try:
+        wait_for(lambda: begun.exists() or script.poll() is not None, timeout_s=120)
+        pid = int(begun.read_text())
+        script.terminate()
+        script.wait(120)
+        assert not is_alive(pid), f"{tool} outlived the script"
+        assert (tmp_path / "gone").exists() == (tool == "unshare"), "its container"
+    finally:
+        script.kill()
+        if pid is not None and is_alive(pid):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_it_runs_an_image_as_the_cluster_does():
