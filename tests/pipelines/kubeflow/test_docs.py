@@ -48,6 +48,20 @@ def test_kubectl_knows_what_it_is_told(words):
             assert re.search(rf"(^|\s){re.escape(name)}[=,:\s]", told), word
 
 
+def test_all_of_kubeflow_is_of_one_release_and_has_a_bucket_that_can_be_pulled():
+    """Before 2.15 it brings a MinIO of 2019, whose image is gone and which ignores conditional writes."""
+    refs = {words[-1].rpartition("?ref=")[2] for words in _lines("kubectl", "apply")}
+    (release,) = refs
+    assert tuple(map(int, release.split("."))) >= (2, 15, 0)
+
+
+def test_nothing_waits_for_pods_that_end():
+    """A pod of a job that is done is never ready again: `--all` of them would be waited for in vain."""
+    waits = _lines("kubectl", "wait")
+    assert waits
+    assert not any("pod" in words for words in waits)
+
+
 def test_the_image_is_built_from_a_file_of_ours_and_carried_under_its_name():
     (build,) = _lines("docker", "build")
     options = dict(zip(build[2:-1:2], build[3:-1:2], strict=True))
