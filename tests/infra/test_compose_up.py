@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import processes
 from tests.cli.terminal import wait_for
 from tests.e2e.sounds import write_takes
 from tests.infra import containerfiles
@@ -63,7 +64,7 @@ class Host:
     def start(self, name, words):
         """Starts a service with the environment of its image and of the file."""
         with (self.log / name).open("wb") as log:
-            self._processes[name] = subprocess.Popen(
+            self._processes[name] = processes.start(
                 [self.here(word) for word in words],
                 env=self._environment(name), cwd=self.home, process_group=0,
                 stdout=log, stderr=subprocess.STDOUT,
