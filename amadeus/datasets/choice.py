@@ -18,6 +18,8 @@ from amadeus.errors import ConfigError
 KEYS = ("family", "source", "pitch", "velocity", "instrument")
 PREFIX = "nsynth:"
 
+_MARK = re.compile("#(?=[a-z]+=|$)")  # other ones are of names: `take #2`, `pitch=F#4`
+
 
 class Range(NamedTuple):
     """Numbers from `low` to `high`, both in it."""
@@ -85,7 +87,9 @@ class Place(NamedTuple):
     def uri(self) -> str:
         """As an ama writes it."""
         said = str(self.choice)
-        return f"{PREFIX}{self.path}#{said}" if said else f"{PREFIX}{self.path}"
+        # A `#` in the path is none of ours where another follows.
+        mark = "#" if said or "#" in self.path else ""
+        return f"{PREFIX}{self.path}{mark}{said}"
 
 
 def is_dataset(word: str) -> bool:
@@ -100,9 +104,9 @@ def parse_place(word: str) -> Place:
       ConfigError: There is no path, or a condition cannot be one.
     """
     rest = word.removeprefix(PREFIX)
-    path, mark, said = rest.rpartition("#")
-    if not mark or ("=" not in said and said):  # a `#` in the name of a file
-        path, said = rest, ""
+    marks = [match.start() for match in _MARK.finditer(rest)]
+    at = marks[-1] if marks else len(rest)
+    path, said = rest[:at], rest[at + 1 :]
     if not path:
         raise ConfigError(
             f"{word} names no data set: write nsynth:PATH#family=flute, PATH a file, a folder or a glob."

@@ -158,18 +158,18 @@ def write(
     Raises:
       RecordingError: None is taken, or a file changed meanwhile.
     """
-    shards = _Shards(folder, making)
     instruments: Counter[tuple[int, int]] = Counter()
     told = []
-    for number, one in enumerate(singles):
-        told.append(tell(one))
-        if one.outcome != "taken" or one.pitch is None:
-            continue
-        velocity = making.velocity if one.velocity is None else one.velocity
-        instrument = making.instrument + instruments[one.pitch, velocity]
-        instruments[one.pitch, velocity] += 1
-        shards.add(_record(one, number, instrument, velocity, making))
-    written = shards.finish()
+    with contextlib.closing(_Shards(folder, making)) as shards:
+        for number, one in enumerate(singles):
+            told.append(tell(one))
+            if one.outcome != "taken" or one.pitch is None:
+                continue
+            velocity = making.velocity if one.velocity is None else one.velocity
+            instrument = making.instrument + instruments[one.pitch, velocity]
+            instruments[one.pitch, velocity] += 1
+            shards.add(_record(one, number, instrument, velocity, making))
+        written = shards.finish()
     if not written:
         raise RecordingError(
             f"none of {len(told)} files became a note, and {target} was not written: name files by their pitch, such "
@@ -204,6 +204,11 @@ def _examine(
         if told_s is not None and told_s > MAX_NOTE_S:
             text = f"it lasts {told_s:.0f} s, and a single note lasts {MAX_NOTE_S:.0f} s at most"
             return Single(path, "too long", *named, None, text)
+        if told_s is None and not _is_short(path):
+            text = (
+                f"it lasts longer than {MAX_NOTE_S:.0f} s, and a single note does not"
+            )
+            return Single(path, "too long", *named, None, text)
         audio = decode.read(path, sample_rate=hearing.SAMPLE_RATE)
     except RecordingError as error:
         return Single(path, "unreadable", *named, None, str(error).rstrip("."))
@@ -215,6 +220,12 @@ def _examine(
         heard = round(verdict.heard_midi)
         return Single(path, "taken", heard, named.velocity, verdict, verdict.text)
     return Single(path, "wrong", *named, verdict, verdict.text)
+
+
+def _is_short(path: Path) -> bool:
+    """Measures a file that does not say how long it is."""
+    found = decode.survey(path)
+    return found.n_samples <= MAX_NOTE_S * found.sample_rate
 
 
 def _record(
@@ -253,7 +264,7 @@ class _Shards:
             self._file is not None
             and self._file.tell() + len(framed) > self._making.shard_bytes
         ):
-            self._close()
+            self._settle()
         if self._file is None:
             path = self._folder / f".shard-{len(self._written):05d}"
             self._file = path.open("wb")
@@ -268,14 +279,19 @@ class _Shards:
 
     def finish(self) -> list[dict[str, Any]]:
         if self._file is not None:
-            self._close()
+            self._settle()
         for number, shard in enumerate(self._written):
             name = f"{self._making.family}-{number:05d}-of-{len(self._written):05d}{files.MARK}"
             (self._folder / shard["name"]).replace(self._folder / name)
             shard["name"] = name
         return self._written
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Lets go of the file of a shard that is not to be finished."""
+        if self._file is not None:
+            self._file.close()
+
+    def _settle(self) -> None:
         assert self._file is not None
         with contextlib.closing(self._file) as file:
             file.flush()

@@ -324,7 +324,7 @@ class _Shelf:
             self._places.append(audio)
             return
         if self._file is None:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as its map)
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed when it is mapped)
         audio.tofile(self._file)
         self._places.append(slice(self._n_filed, self._n_filed + len(audio)))
         self._n_filed += len(audio)
@@ -333,8 +333,9 @@ class _Shelf:
         """Hands out the audio of all passages, in their order."""
         filed = np.zeros(0, np.float32)
         if self._file is not None:
-            self._file.flush()
-            filed = np.memmap(self._file, np.float32, mode="r")
+            with self._file:  # its map outlives it
+                self._file.flush()
+                filed = np.memmap(self._file, np.float32, mode="r")
         return [
             filed[place] if isinstance(place, slice) else place
             for place in self._places

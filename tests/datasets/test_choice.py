@@ -3,7 +3,7 @@
 import pytest
 
 from amadeus.datasets import nsynth
-from amadeus.datasets.choice import Choice, parse_choice, parse_place
+from amadeus.datasets.choice import Choice, Place, parse_choice, parse_place
 from amadeus.errors import ConfigError
 from tests.datasets import notes_made
 
@@ -48,6 +48,14 @@ def test_an_address_is_read_and_written_again():
 
 def test_a_hash_in_a_name_is_no_condition():
     assert parse_place("nsynth:take #2.tfrecord").path == "take #2.tfrecord"
+    assert parse_place("nsynth:x#pitch=F#4-G#4").uri == "nsynth:x#pitch=66-68"
+
+
+@pytest.mark.parametrize("path", ["a#b=c", "a#b", "#", "a#"])
+@pytest.mark.parametrize("said", ["", "family=flute"])
+def test_any_path_is_written_so_that_it_is_read_again(path, said):
+    place = Place(path, parse_choice(said))
+    assert parse_place(place.uri) == place
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Single notes named by their pitch are heard, and become records of NSynth."""
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -186,6 +188,27 @@ def test_what_lasts_too_long_is_no_note(tmp_path):
     assert one.outcome == "too long"
 
 
+def test_what_lasts_too_long_and_does_not_say_so_is_no_note(tmp_path, monkeypatch):
+    path = tmp_path / "A4.wav"
+    write_wav(path, np.zeros(61 * 8_000, "f4"), sample_rate=8_000)
+    silent = decode.probe(path)._replace(duration_s=None)
+    monkeypatch.setattr(decode, "probe", lambda _: silent)
+    (one,) = singles.examine([path])
+    assert one.outcome == "too long"
+
+
+def test_a_file_that_goes_away_leaves_no_shard_open(folder, tmp_path):
+    making = singles.Making(family="flute")
+    found = list(singles.examine(sorted(folder.glob("[AF]*.wav"))))
+    (folder / "Fs4_forte.wav").unlink()
+    with pytest.raises(RecordingError, match=r"Fs4_forte\.wav") as error:
+        singles.write(found, tmp_path / "out", making, tmp_path)
+    shard = str((tmp_path / ".shard-00000").resolve(strict=True))
+    opened = [os.path.realpath(one) for one in Path("/proc/self/fd").iterdir()]
+    assert shard not in opened
+    assert error.tb is not None  # which holds what was not closed
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -211,8 +234,6 @@ def test_settings_that_cannot_work_are_a_sentence(options, says):
     ],
 )
 def test_families_are_read_from_names(names, family):
-    from pathlib import Path
-
     assert singles.guess_family(map(Path, names)) == family
 
 
