@@ -4,6 +4,7 @@ The library is built once for each level of vector instructions; the best that t
 Arrays are C-contiguous NumPy arrays, float32 where nothing else is said.
 """
 
+import contextlib
 import ctypes
 import functools
 import logging
@@ -33,7 +34,7 @@ def load() -> ctypes.CDLL | None:
     """
     if os.environ.get("AMADEUS_NATIVE") == "0":
         return None
-    here = Path(__file__).parent
+    here, left_out = Path(__file__).parent, None
     for level in LEVELS:
         for path in sorted(here.glob(f"_kernels_{level}*.so")):
             try:
@@ -44,12 +45,24 @@ def load() -> ctypes.CDLL | None:
                 continue
             if _is_of(library, sources.digest(here)):
                 return library
-            _log.warning(
-                "%s was built for another Amadeus, so it is left out and practice is several times slower: run make "
-                "setup.",
-                path,
-            )
+            left_out = left_out or path
+    if left_out is not None:
+        _tell(left_out)
     return None
+
+
+def _tell(left_out: Path) -> None:
+    """Says it once, in the log and to who follows a practice: a log is read when something has failed."""
+    text = (
+        f"{left_out} was built for another Amadeus, so it is left out and practice is several times slower: run make "
+        "setup."
+    )
+    _log.warning("%s", text)
+    with contextlib.suppress(ImportError):  # `amadeus doctor` asks without stubs, too
+        from amadeus.journal import emit
+        from amadeus.v1 import practice_pb2
+
+        emit(warning=practice_pb2.Warning(text=text))
 
 
 def _is_of(library: ctypes.CDLL, wanted: str) -> bool:

@@ -1,6 +1,7 @@
 """The kernels compute what the functions they stand for define."""
 
 import ctypes
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from amadeus.audio import AudioSpec
 from amadeus.dsp import harmonic, noise, reverb, spectral_loss
+from amadeus.journal import Journal, read_journal
 from amadeus.native import convolution, library, ops, sources, synthesis
 from amadeus.voice import recurrent
 
@@ -220,6 +222,21 @@ def test_kernels_of_other_sources_are_left_out_and_that_is_said(beside, caplog, 
     assert not library.is_available()
     assert f"{built} was built for another Amadeus" in caplog.text
     assert "run make setup" in caplog.text
+
+
+def test_kernels_that_are_left_out_are_told_once_to_who_follows_a_practice(
+    beside, tmp_path, caplog
+):
+    built = built_from("0" * 32, beside)
+    for level in library.LEVELS[:-1]:
+        shutil.copy(built, beside / f"_kernels_{level}.so")
+    path = tmp_path / "journal.jsonl"
+    with Journal(path).activated():
+        assert not library.is_available()
+        assert not library.is_available()
+    (event,) = read_journal(path)
+    assert "run make setup" in event.warning.text
+    assert caplog.text.count("run make setup") == 1
 
 
 def test_kernels_of_these_sources_are_taken_until_one_changes(beside):
