@@ -39,15 +39,19 @@ class Executor(BeamExecutor):
           output_dict: `examples`: one Examples artifact with the splits `train` and `eval`.
           exec_properties: `recordings`: Recordings proto. `learner_profile`: LearnerProfile
             proto, of which `sample_rate`, `eval_fraction` and `max_skipped_fraction` are read.
+            `input_fingerprint`: what the driver found; may be left out.
 
         Raises:
-          RecordingError: More recordings cannot be used than may be skipped, or nothing sounds in a split.
+          RecordingError: They are not what the driver found, more of them cannot be used than may be skipped, or
+            nothing sounds in a split.
         """
         given = listing.lengthen(
             settings.message(exec_properties, RECORDINGS_KEY, practice_pb2.Recordings)
         )
         profile = settings.learner_profile(exec_properties)
         gathered = takes.gather(given.uri, given.name)
+        mark = takes.fingerprint(gathered)
+        _check_same(mark, exec_properties.get(FINGERPRINT_KEY))
         examples = artifact_utils.get_single_instance(output_dict[EXAMPLES_KEY])
         with self.new_splits(examples) as made:
             path = records.place(made.uri, describing.FILE_NAME)
@@ -64,9 +68,18 @@ class Executor(BeamExecutor):
                 _check_sounding(split, made.uris[split], found)
             if made.uri != examples.uri:
                 records.copy(made.uri, examples.uri, describing.FILE_NAME)
-        _describe(examples, takes.fingerprint(gathered), found)
+        _describe(examples, mark, found)
         for text in found.warnings(sample_rate=profile.sample_rate):
             emit(warning=practice_pb2.Warning(text=text))
+
+
+def _check_same(mark: str, asked: str | None) -> None:
+    """Makes sure that these are the recordings that the cache was asked for, and will keep the result under."""
+    if asked is not None and asked != mark:
+        raise RecordingError(
+            "the recordings changed while the practice began: wait until they are written, then start the practice "
+            "again."
+        )
 
 
 def _describe(

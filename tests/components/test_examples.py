@@ -17,6 +17,7 @@ from amadeus.journal import Journal, read_journal
 from amadeus.personality import profiles
 from amadeus.v1 import personality_pb2, practice_pb2, profiles_pb2
 from components import records
+from components.audio_example_gen import driver
 from components.audio_example_gen.component import AudioExampleGen
 from components.ddsp_transform.component import DdspTransform
 from pipelines.blame import find_reason
@@ -149,6 +150,21 @@ def test_the_cache_follows_content_settings_and_code(workshop, recordings, rng):
     os.utime(take, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert take.stat().st_size == before.st_size
     assert workshop.run(recordings) == (False, False), "same size and time, other sound"
+
+
+def test_what_changes_before_it_is_decoded_is_not_kept_for_what_it_was(
+    workshop, recordings, rng, monkeypatch
+):
+    run = driver.Driver.run
+
+    def run_and_change(self, info):
+        output = run(self, info)
+        sounds.write(recordings / "take-0.wav", sounds.notes(rng, seconds=1.0))
+        return output
+
+    monkeypatch.setattr(driver.Driver, "run", run_and_change)
+    with pytest.raises(RecordingError, match="changed while the practice began"):
+        workshop.run(recordings)
 
 
 def test_a_take_given_twice_is_learned_from_once_with_a_warning(
