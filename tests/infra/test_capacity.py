@@ -61,7 +61,8 @@ def test_what_was_measured_is_what_the_readme_tells():
     players = re.search(r"(\d+) performances of 2 voices, blocks of 20 ms", README)
     assert measured.performances_per_core == int(players.group(1)) / 2  # on 2 cores
     row = re.search(r"resident memory of the studio[^|]*\|([\d, ]+)MB", README)
-    held_mb = max(int(number) for number in re.findall(r"\d+", row.group(1)))
+    told = re.findall(r"\d{1,3}(?:,\d{3})+|\d+", row.group(1))
+    held_mb = max(int(number.replace(",", "")) for number in told)
     assert measured.studio_gb == pytest.approx(held_mb / 1000, rel=0.05)
 
 

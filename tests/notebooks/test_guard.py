@@ -6,6 +6,7 @@ import sys
 import uuid
 from pathlib import Path
 
+from tests import processes
 from tests.cli.terminal import wait_for
 from tests.notebooks.guard import guarded, marked
 
@@ -21,7 +22,7 @@ def _sleeper(mark):
 
 def test_marked_processes_end_with_the_guarded_block():
     mark = uuid.uuid4().hex
-    other = _sleeper("another")
+    other = processes.start(["sleep", "600"], env={**os.environ, "MARK": "another"})
     with guarded(mark), _sleeper(mark) as sleeper:
         assert marked(mark) == [sleeper.pid]
         sleeper.kill()  # leaving `with` waits; the guard has its turn below

@@ -19,6 +19,7 @@ from amadeus.stores import (
 )
 from amadeus.stores.paths import PathStore
 from amadeus.stores.personalities import CLAIM_NAME, _claim, _Shelf
+from tests import processes
 from tests.personality.forging import contents, forge
 from tests.stores.interrupted import interrupt
 from tests.stores.voices import relative
@@ -120,7 +121,7 @@ print(publish_voice(sys.argv[1], "cello", Path(sys.argv[2])))
 def test_processes_publish_at_once_and_none_is_lost(reach, url, voices):
     scheme = url.partition(":")[0] if "://" in url else "file"
     publishers = [
-        subprocess.Popen(
+        processes.start(
             [sys.executable, "-c", _PUBLISH, url, str(voice)],
             env=reach(scheme), cwd=ROOT, stdout=subprocess.PIPE, text=True,
         )

@@ -8,6 +8,7 @@ import pytest
 from amadeus.errors import StoreError
 from pipelines.kubeflow import client_practice, names
 from pipelines.kubeflow.client_follow import Pace
+from tests import processes
 from tests.cli.terminal import COMMAND, environment
 from tests.pipelines.kubeflow.played_runs import Scene
 from tests.pipelines.kubeflow.stand_in import Fault
@@ -168,7 +169,7 @@ def test_ctrl_c_leaves_the_run_and_says_how_to_come_back(
 ):
     run_id = begin()
     api.scenes = [Scene({"prepare": "RUNNING"})]
-    with subprocess.Popen(
+    with processes.start(
         [*COMMAND, "pipeline", "follow", run_id],
         env=environment(home),
         stdout=subprocess.PIPE,
