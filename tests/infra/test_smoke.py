@@ -77,7 +77,7 @@ def test_who_stops_it_stops_what_it_has_begun(words, tool, tmp_path):
     for name, line in does.items():
         (tools / name).write_text(f"#!/bin/sh\n{line}\n")
         (tools / name).chmod(0o755)
-    as_root = () if os.geteuid() == 0 else ("unshare", "--map-root-user")
+    as_root = () if os.geteuid() == 0 else (shutil.which("unshare"), "--map-root-user")
     script = processes.start(
         [*as_root, "bash", SCRIPT, *words],
         env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"},
