@@ -181,8 +181,7 @@ def notes(
         _refuse_typed(*making_only, without="-o")
     paths = find_recordings([folder])
     if output is None:
-        examined = list(singles.examine(paths, wrong=wrong))
-        _tell_notes(examined, as_json)
+        _tell_notes(list(singles.examine(paths, wrong=wrong)), as_json)
         return
     target = folders.read_target(output)
     making = singles.check_making(

@@ -82,9 +82,18 @@ def _find(word: str) -> Iterable[RecordFile]:
 
     if is_url(word):
         return _find_objects(word)
+    try:
+        return _find_paths(word)
+    except OSError as error:  # such as a name that is too long
+        raise RecordingError(
+            f"cannot read {word}: {error.strerror or error}; check the name and its read rights."
+        ) from error
+
+
+def _find_paths(word: str) -> list[RecordFile]:
     path = Path(word).expanduser()
     if path.is_dir():
-        return map(_local, _search(path))
+        return list(map(_local, _search(path)))
     if path.exists():
         return [_local(path)]
     if not glob.has_magic(word):
@@ -97,7 +106,7 @@ def _find(word: str) -> Iterable[RecordFile]:
         raise RecordingError(
             f"{word} matches no files: name TFRecord files, folders or globs that exist."
         )
-    return map(_local, files)
+    return list(map(_local, files))
 
 
 def _search(folder: Path) -> list[Path]:

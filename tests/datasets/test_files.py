@@ -30,6 +30,11 @@ def test_a_folder_means_its_files_of_records(folder):
     ]
 
 
+def test_a_name_that_no_disk_takes_is_a_sentence():
+    with pytest.raises(RecordingError, match="File name too long; check the name"):
+        find_files(["x" * 5000])
+
+
 def test_a_pipe_is_refused_and_not_waited_for(folder):
     os.mkfifo(folder / "pipe.tfrecord")
     with pytest.raises(RecordingError, match=r"pipe\.tfrecord is no regular file"):
