@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import psutil
 import pytest
 
 from amadeus.journal import read_journal
+from components.beam_workers import ProcessHandler
+from tests import processes
 from tests.pipelines.beam_steps import SENTENCE
 
 DEADLINE_S = 120
@@ -65,6 +68,34 @@ def wait_until_gone(workers):
     while any(map(psutil.pid_exists, workers)):
         assert time.monotonic() < deadline_s, "a worker outlived its practice"
         time.sleep(0.05)
+
+
+class Connection:
+    """A connection to a worker, which somebody asks for more just when its death is to be told."""
+
+    def __init__(self):
+        self.told = []
+
+    def abort(self, error):
+        self.told.append(str(error))
+        if len(self.told) == 1:
+            raise RuntimeError("dictionary changed size during iteration")
+
+
+def test_the_death_of_a_worker_is_told_until_all_have_heard_it():
+    handler = ProcessHandler.__new__(ProcessHandler)
+    handler.control_conn, handler._closing = Connection(), threading.Event()
+    handler._process = processes.start([sys.executable, "-c", "raise SystemExit(3)"])
+    watch = threading.Thread(target=handler._watch, daemon=True)
+    watch.start()
+    deadline_s = time.monotonic() + DEADLINE_S
+    while len(handler.control_conn.told) < 2 and watch.is_alive():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+    handler._closing.set()
+    watch.join()
+    assert len(handler.control_conn.told) >= 2
+    assert "ended by itself (status 3)" in handler.control_conn.told[-1]
 
 
 @pytest.mark.slow
