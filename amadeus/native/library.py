@@ -34,7 +34,8 @@ def load() -> ctypes.CDLL | None:
     """
     if os.environ.get("AMADEUS_NATIVE") == "0":
         return None
-    here, left_out = Path(__file__).parent, None
+    here = Path(__file__).parent
+    left_out: Path | None = None
     for level in LEVELS:
         for path in sorted(here.glob(f"_kernels_{level}*.so")):
             try:
