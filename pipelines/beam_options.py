@@ -20,6 +20,12 @@ RUNNERS = (
 )
 _OWN = ("directrunner", "fnapirunner", "workersrunner")  # names of Beam's own engine
 _MEMORY_MODE = "in_memory"
+_SECRETS = (
+    "--azure_connection_string",
+    "--s3_access_key_id",
+    "--s3_secret_access_key",
+    "--s3_session_token",
+)  # Beam's; ML Metadata would keep them with the parameters of every step
 
 
 def beam_args(given: Sequence[str]) -> list[str]:
@@ -60,8 +66,9 @@ def parse(given: Sequence[str], *, more: Sequence[str] = ()) -> Any:
       An argparse.Namespace with every option of Beam.
 
     Raises:
-      ConfigError: An option is unknown, or its value cannot be.
+      ConfigError: An option is unknown, its value cannot be, or it is a secret.
     """
+    _refuse_secrets(given)
     parser = _parser()
     for name in more:
         if f"--{name}" not in parser._option_string_actions:
@@ -77,8 +84,9 @@ def glance(given: Sequence[str]) -> Any:
     """Reads the options that Beam knows, and leaves it open whether somebody else knows the others.
 
     Raises:
-      ConfigError: A value cannot be.
+      ConfigError: A value cannot be, or it is a secret.
     """
+    _refuse_secrets(given)
     return _parser().parse_known_args(list(given))[0]
 
 
@@ -99,6 +107,16 @@ def _parser() -> Any:
     for kind in kinds.values():
         kind._add_argparse_args(parser)
     return parser
+
+
+def _refuse_secrets(given: Sequence[str]) -> None:
+    names = [arg.partition("=")[0] for arg in given]
+    secret = next((name for name in names if name in _SECRETS), None)
+    if secret is not None:
+        raise ConfigError(
+            f"{secret} is a secret, and options for Beam are kept with the lineage: leave it out, and give it to the "
+            "workers by their environment, as docs/buckets.md says."
+        )
 
 
 def _refuse_unknown(arg: str, parser: Any) -> NoReturn:

@@ -64,6 +64,28 @@ def test_what_cannot_work_is_one_sentence(given, said):
     assert text.endswith((".", "?"))
 
 
+@pytest.mark.parametrize("read", [beam_options.parse, beam_options.glance])
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--s3_secret_access_key=hush"],
+        ["--s3_session_token", "hush"],
+        ["--azure_connection_string=hush"],
+    ],
+)
+def test_a_secret_is_refused_and_not_repeated(read, given):
+    with pytest.raises(ConfigError, match="is a secret") as caught:
+        read(given)
+    assert "hush" not in str(caught.value)
+
+
+def test_no_secret_of_beam_is_forgotten():
+    words = ("secret", "token", "password", "connection_string", "access_key")
+    known = beam_options._parser()._option_string_actions
+    telling = {name for name in known if any(word in name for word in words)}
+    assert telling == set(beam_options._SECRETS)
+
+
 def test_beams_own_engine_takes_its_options_and_local_files():
     given = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
     workers = find_workers(given, HERE, ROOT)
