@@ -37,11 +37,12 @@ def beam_args(given: Sequence[str]) -> list[str]:
 
 
 def runner_of(given: Sequence[str]) -> str:
-    """Names the runner that was asked for, as Beam does.
+    """Names the runner that was asked for, as Beam does; looked at first of all options, before anything is written.
 
     Raises:
-      ConfigError: It is none that Amadeus runs on.
+      ConfigError: It is none that Amadeus runs on, or an option is a secret.
     """
+    _refuse_secrets(given)
     name, _ = _named_runner(given)
     if _is_own(name):
         return RUNNERS[0]
@@ -66,9 +67,8 @@ def parse(given: Sequence[str], *, more: Sequence[str] = ()) -> Any:
       An argparse.Namespace with every option of Beam.
 
     Raises:
-      ConfigError: An option is unknown, its value cannot be, or it is a secret.
+      ConfigError: An option is unknown, or its value cannot be.
     """
-    _refuse_secrets(given)
     parser = _parser()
     for name in more:
         if f"--{name}" not in parser._option_string_actions:
@@ -84,9 +84,8 @@ def glance(given: Sequence[str]) -> Any:
     """Reads the options that Beam knows, and leaves it open whether somebody else knows the others.
 
     Raises:
-      ConfigError: A value cannot be, or it is a secret.
+      ConfigError: A value cannot be.
     """
-    _refuse_secrets(given)
     return _parser().parse_known_args(list(given))[0]
 
 

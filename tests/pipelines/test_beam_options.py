@@ -64,7 +64,10 @@ def test_what_cannot_work_is_one_sentence(given, said):
     assert text.endswith((".", "?"))
 
 
-@pytest.mark.parametrize("read", [beam_options.parse, beam_options.glance])
+@pytest.mark.parametrize(
+    "read",
+    [beam_options.runner_of, is_elsewhere, beam_places.check_contained],
+)
 @pytest.mark.parametrize(
     "given",
     [
