@@ -10,9 +10,12 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # the oracle, ddsp, knows no 
 import numpy as np
 import pytest
 
-# A shell ignores Ctrl-C for what it starts in the background, and children inherit that: ours shall hear it.
+# A shell ignores Ctrl-C for what it starts in the background, and nohup a lost terminal; children inherit that: ours
+# shall hear both.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture

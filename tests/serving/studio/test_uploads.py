@@ -11,6 +11,7 @@ from amadeus.v1 import session_pb2
 from serving.studio.practice_limits import PracticeLimits
 from serving.studio.recordings import display_name, known_suffix
 from tests.serving.studio.practising import (
+    PATIENCE_S,
     States,
     configure,
     hold,
@@ -332,21 +333,25 @@ def test_two_connections_to_one_session_do_not_mix_its_bytes(home):
         with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             await client.practise(asked, [content])
 
+    async def is_there(client):
+        with contextlib.suppress(grpc.aio.AioRpcError):  # no session yet
+            return (await client.get("both")).held_byte_counts[0] == len(content)
+        return False
+
     async def run():
         hold(home)
         async with studio(home) as client:
             senders = [asyncio.create_task(send(client)) for _ in range(3)]
-            for _ in range(20):  # those that were in the way of each other come again
+            while not await is_there(client):
                 await asyncio.sleep(0.1)
-                session = await client.get("both")
-                if session.held_byte_counts[0] == len(content):
-                    break
-                await send(client)
+                if all(sender.done() for sender in senders):
+                    # Those that were in the way of each other come again.
+                    senders.append(asyncio.create_task(send(client)))
             for sender in senders:
                 sender.cancel()
             await client.wait_for("both", States.STATE_RUNNING)
 
-    asyncio.run(asyncio.wait_for(run(), 20))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_S))
 
 
 HOSTILE = [
