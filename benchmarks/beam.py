@@ -1,7 +1,7 @@
 """Time and memory of AudioExampleGen and DdspTransform over hours of sound, on one and on two worker processes.
 
     python -m benchmarks beam [RECORDINGS ...] [--hours 1] [--hours 10 ...] [--workers threads 1 2]
-        [--take-minutes 10] [--sample-rate 16000] [--takes FOLDER] [--seed 440]
+        [--take-minutes 10] [--sample-rate 16000] [--tracker auto] [--takes FOLDER] [--seed 440]
 
 Takes are made once, block by block: stretches of the recordings, faster or slower and louder or softer, between notes
 of plain harmonic tones and rests. `--takes` keeps them for the next run; of several `--hours`, fewer are the first of
@@ -68,7 +68,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--sample-rate", type=int, default=16_000, help="of the takes")
     parser.add_argument("--takes", type=Path, help="folder that keeps the takes")
     parser.add_argument("--seed", type=int, default=440)
-    parser.add_argument("--run", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--tracker", default="auto", help="of pitch, as f0_tracker")
+    parser.add_argument("--run", nargs=4, help=argparse.SUPPRESS)
     return parser
 
 
@@ -103,7 +104,7 @@ def _measure_all(options: argparse.Namespace) -> None:
         for span in hours:
             n_takes = _count_takes(options, span)
             for workers in options.workers:
-                runs.append(_measure(takes[:n_takes], span, workers))
+                runs.append(_measure(takes[:n_takes], span, workers, options.tracker))
                 _print_run(runs[-1])
         _print_goals(runs)
 
@@ -184,14 +185,14 @@ def _note(rng: np.random.Generator, rate: int) -> np.ndarray:
     return (rng.uniform(0.05, 0.3) * tone * envelope).astype("f4")
 
 
-def _measure(takes: list[Path], hours: float, workers: str) -> Run:
+def _measure(takes: list[Path], hours: float, workers: str, tracker: str) -> Run:
     """Runs both components in a process of their own and watches its memory."""
     with tempfile.TemporaryDirectory() as scratch:
         listed, told = Path(scratch, "takes.json"), Path(scratch, "told.json")
         listed.write_text(json.dumps([str(take) for take in takes]))
         command = [sys.executable, "-m", "benchmarks", "beam", "--run"]
         process = subprocess.Popen(
-            [*command, str(listed), str(told), workers],
+            [*command, str(listed), str(told), workers, tracker],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -248,7 +249,7 @@ def _proportional(pid: int) -> int:
     return 0  # it has ended, and nobody has asked how
 
 
-def _work(listed: str, told: str, workers: str) -> None:
+def _work(listed: str, told: str, workers: str, tracker: str) -> None:
     """Runs the executors of both components, in the process that is measured."""
     from components.audio_example_gen.executor import Executor as Decode
     from components.ddsp_transform.executor import Executor as Transform
@@ -261,7 +262,7 @@ def _work(listed: str, told: str, workers: str) -> None:
     examples = _decode(Decode, json.loads(Path(listed).read_text()), root, args)
     times["decode"] = time.monotonic() - started_at
     started_at = time.monotonic()
-    _transform(Transform, examples, root, args)
+    _transform(Transform, examples, root, args, tracker)
     times["features"] = time.monotonic() - started_at
     Path(told).write_text(json.dumps(times))
 
@@ -294,10 +295,10 @@ def _decode(kind: type, paths: list[str], root: Path, args: list[str]):
     return examples
 
 
-def _transform(kind: type, examples, root: Path, args: list[str]) -> None:
+def _transform(kind: type, examples, root: Path, args: list[str], tracker: str) -> None:
     from tfx.types import standard_artifacts
 
-    from amadeus.v1 import profiles_pb2
+    from amadeus.personality import profiles
     from components import artifacts
 
     made = _artifact(standard_artifacts.Examples, root / "features")
@@ -305,7 +306,7 @@ def _transform(kind: type, examples, root: Path, args: list[str]) -> None:
     _executor(kind, args).Do(
         {"examples": [examples]},
         {"transformed_examples": [made], "statistics": [statistics]},
-        {"learner_profile": profiles_pb2.LearnerProfile()},
+        {"learner_profile": profiles.parse_learner_settings([f"f0_tracker={tracker}"])},
     )
 
 
