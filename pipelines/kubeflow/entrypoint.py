@@ -159,7 +159,7 @@ def _open_record(work: "Work") -> "Record | None":
 def _record_failure(record: "Record", error: BaseException) -> None:
     """Records why a task failed; that it cannot be recorded shall not hide why."""
     try:
-        record.fail(str(error).partition("\n")[0])
+        record.fail(_word(error)[0])
     except Exception:
         _log.warning("the failure was not recorded:\n%s", traceback.format_exc())
 

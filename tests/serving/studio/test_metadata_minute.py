@@ -132,6 +132,7 @@ def test_what_runs_and_what_arrives_outlive_a_minute_without_metadata(
     monkeypatch.setattr(patience, "_given_up_at", {})
     monkeypatch.setenv("AMADEUS_METADATA", url)
     monkeypatch.setenv("AMADEUS_METADATA_PASSWORD", mariadb.PASSWORD)
+    n_told = 0
     for name in ("cello", "viola"):
         deu = home.deu(name)
         assert deu.generations() == [1]
@@ -140,5 +141,8 @@ def test_what_runs_and_what_arrives_outlive_a_minute_without_metadata(
         assert len(record.takes) == len(contents)
         (log,) = (path.read_text() for path in deu.practices_path.glob("*/log.txt"))
         said = [line for line in log.splitlines() if "does not answer" in line]
-        assert len(said) == 1, "one sentence, however often it was tried"
+        # On a busy machine a lesson may be at its networks for all of the minute.
+        assert len(said) <= 1, "one sentence, however often it was tried"
+        n_told += len(said)
         assert mariadb.PASSWORD not in log
+    assert n_told
