@@ -213,8 +213,8 @@ def schedule_imitate(
 ) -> int:
     """Teach the deu NAME to sound like RECORDINGS, files and folders in a store, again and again.
 
-    Each run hears what is there when it begins, and grows from the latest voice; where nothing is new to that voice, the
-    cache answers, and no generation is made. What was missed is not caught up with.
+    Each run hears what is there when it begins, and grows from the latest voice; where nothing is new to that voice,
+    the cache answers, and no generation is made. What was missed is not caught up with.
     """
     endpoint, choices = read_endpoint(options), read_choices(options)
     settings = gather_settings(learner, minutes=minutes, steps=steps, seed=seed)
