@@ -34,7 +34,12 @@ ELSEWHERE = {
 }
 TOOLS = ("gcc", "g++", "cc", "make", "git", "curl", "wget")
 LEFT_OVER = (
-    *("/source", "/wheels", "/opt/build", "/root/.cache", "/root/.config/pip"),
+    *(
+        "/source",
+        "/wheels",
+        "/opt/build",
+        *(str(Path("/", "root", name)) for name in (".cache", ".config/pip")),
+    ),
     "/opt/amadeus/lib/python3.11/site-packages/pip",
     "/opt/amadeus/lib/python3.11/site-packages/tensorflow/include",
 )
