@@ -4,7 +4,8 @@ Nothing here knows of clocks on walls, threads or networks. Whoever drives a per
 (`obey`), asks how far it may go (`n_ready`), and lets it make samples (`make`).
 
 Conventions: offsets count samples at the output rate. What an event causes comes out `latency_samples` after its
-offset, always.
+offset, always. By the client's clock it is as late as the client has said; what comes without an offset belongs there,
+however much has been made.
 """
 
 import heapq
@@ -23,6 +24,7 @@ from amadeus.live.midi_player import MidiPlayer
 from amadeus.live.notes import NoteBank
 from amadeus.live.notices import Notices
 from amadeus.live.tape import Tape
+from amadeus.personality.profiles import complete_player_profile
 from amadeus.v1 import perform_pb2, profiles_pb2
 
 MAX_TAIL_S = 60.0  # of what still sounds when all has been sent
@@ -31,6 +33,7 @@ MAX_SAMPLE = 2**48
 
 _KNEE = 0.8  # of full scale: louder peaks are rounded off
 _Kind = perform_pb2.PerformanceNotice
+_Deed = Callable[[], None]
 
 
 class Player(Protocol):
@@ -94,10 +97,10 @@ class Performance:
         self._player = _make_player(
             configuration, singer, self.notices, bank or NoteBank(), on_leave
         )
-        self._events: list[tuple[int, int, bytes]] = []  # a heap of MIDI to come
+        self._events: list[tuple[int, int, _Deed]] = []  # a heap of what is to come
         self._numbers = itertools.count()
         self._advanced_to = 0
-        self._has_ended = False
+        self._has_ended = self._has_let_go = False
         self._n_tail = int(MAX_TAIL_S * configuration.sample_rate)
         self._gain: float | None = None
         self.tape: Tape | None = None
@@ -167,7 +170,7 @@ class Performance:
         """
         kind = request.WhichOneof("message")
         if kind == "player_profile":
-            self._player.turn_knobs(request.player_profile)
+            self._turn_knobs(request.player_profile)
         elif kind == "advance":
             self._advance(request.advance.sample_offset)
         elif kind == "midi" and isinstance(self._player, MidiPlayer):
@@ -182,8 +185,7 @@ class Performance:
     def end(self) -> None:
         """Nothing more will come: what sounds is played to its end."""
         self._has_ended = True
-        if not self._events:
-            self._player.end()
+        self._let_go_if_due()
 
     def n_ready(self) -> int:
         """Samples that may be made now, by what has been sent."""
@@ -207,12 +209,12 @@ class Performance:
         end, parts = self.sample + n_samples, []
         while self.sample < end:
             self._play_due()
-            stop = min(end, self._events[0][0]) if self._events else end
+            stop = self._next_change(end)
             mix = self._player.profile.reverb_mix
             part = yield from self._player.ensemble.play(stop - self.sample, mix=mix)
             parts.append(part)
         self._tell_missing()
-        if self._has_ended and not self._events:
+        if self._has_let_go:
             self._n_tail -= n_samples
         return self._finish(np.concatenate(parts))
 
@@ -222,8 +224,7 @@ class Performance:
         For whoever has time left before the samples are due. See `Bus.sing_ahead`; lines wait for their frames.
         """
         if isinstance(self._player, MidiPlayer):
-            if self._events:
-                n_samples = min(n_samples, self._events[0][0] - self.sample)
+            n_samples = self._next_change(self.sample + n_samples) - self.sample
             if n_samples > 0:
                 yield from self._player.ensemble.sing_ahead(n_samples)
 
@@ -256,7 +257,7 @@ class Performance:
                 f"a MIDI event has {len(event.data)} bytes and at most {MAX_MIDI_BYTES} are taken: send it in parts."
             )
         if not event.HasField("sample_offset"):
-            self._play(event.data)
+            self._do_now(lambda: self._play(event.data))
             return
         place = event.sample_offset
         n_ahead = place - max(self.sample, self._advanced_to)
@@ -273,14 +274,47 @@ class Performance:
                 f"an event for sample {place} came {late_ms:.1f} ms late and is played now: send it earlier, or with a "
                 "later offset.",
             )
-        number = next(self._numbers)
-        heapq.heappush(self._events, (max(place, self.sample), number, event.data))
+        self._do_at(max(place, self.sample), lambda: self._play(event.data))
+
+    def _turn_knobs(self, given: profiles_pb2.PlayerProfile) -> None:
+        complete_player_profile(given)  # raises now, not when its time has come
+        self._do_now(lambda: self._player.turn_knobs(given))
+
+    @property
+    def _now(self) -> int:
+        """Where what has no offset belongs: lines and the studio's clock have made all that is past."""
+        is_clients = self.configuration.clock == perform_pb2.PERFORM_CLOCK_CLIENT
+        if is_clients and isinstance(self._player, MidiPlayer):
+            return max(self.sample, self._advanced_to)
+        return self.sample
+
+    def _do_now(self, deed: _Deed) -> None:
+        if self._now > self.sample:
+            self._do_at(self._now, deed)
+        else:
+            deed()
+
+    def _do_at(self, place: int, deed: _Deed) -> None:
+        heapq.heappush(self._events, (place, next(self._numbers), deed))
 
     def _play_due(self) -> None:
         while self._events and self._events[0][0] <= self.sample:
-            self._play(heapq.heappop(self._events)[2])
-            if self._has_ended and not self._events:
-                self._player.end()
+            heapq.heappop(self._events)[2]()
+        self._let_go_if_due()
+
+    def _let_go_if_due(self) -> None:
+        is_due = self._has_ended and not self._events and self._now <= self.sample
+        if is_due and not self._has_let_go:
+            self._has_let_go = True
+            self._player.end()
+
+    def _next_change(self, end: int) -> int:
+        """How far sound can be made at one go."""
+        if self._events:
+            return min(end, self._events[0][0])
+        if self._has_ended and self._now > self.sample:
+            return min(end, self._now)
+        return end
 
     def _play(self, data: bytes) -> None:
         assert isinstance(self._player, MidiPlayer)

@@ -10,7 +10,7 @@ here are functions of their inputs, so to ask twice changes nothing.
 
 import itertools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -95,9 +95,10 @@ class Replicas:
           grpc.RpcError: What the last one said.
         """
         is_slow = False  # whether one did not answer in time: the next one is the last
+        asked: set[int] = set()
         for n_left in reversed(range(n_tries)):
             is_last = is_slow or not n_left
-            stub = self._stubs[self._choose()]
+            stub = self._stubs[self._choose(asked)]
             timeout_s = LAST_ATTEMPT_S if is_last else ATTEMPT_S
             try:
                 return getattr(stub, method)(request, timeout=timeout_s)
@@ -115,14 +116,22 @@ class Replicas:
         for channel in self._channels:
             channel.close()
 
-    def _choose(self) -> int:
-        """Takes turns among those that are connected, or among all where none is known to be."""
+    def _choose(self, asked: set[int]) -> int:
+        """Takes turns among those that are connected and have not been asked; adds who is chosen to those.
+
+        Where all of them have been, it is the turn of the others: whether one is connected is heard of late. Then all
+        begin anew.
+        """
+        everybody = set(range(len(self._channels)))
         with self._mutex:
             turn = next(self._turns)
-            candidates: Sequence[int] = sorted(self._ready)
-        if not candidates:
-            return turn % len(self._channels)
-        return candidates[turn % len(candidates)]
+            ready = set(self._ready)
+        if asked == everybody:
+            asked.clear()
+        candidates = sorted(ready - asked or everybody - asked)
+        chosen = candidates[turn % len(candidates)]
+        asked.add(chosen)
+        return chosen
 
     def _watch(self) -> None:
         for number, channel in enumerate(self._channels):

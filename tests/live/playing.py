@@ -35,6 +35,11 @@ class Stage:
         self.performance.obey(perform_pb2.PerformRequest(player_profile=fields))
         return self
 
+    def advance(self, sample):
+        advance = perform_pb2.Advance(sample_offset=sample)
+        self.performance.obey(perform_pb2.PerformRequest(advance=advance))
+        return self
+
     def play(self, seconds, block_size=240):
         """Makes sound in blocks, hands out what is new."""
         first, end = len(self.sound), self.performance.sample + round(seconds * RATE)

@@ -249,6 +249,30 @@ def test_when_all_is_sent_the_rest_is_played_to_its_end():
     assert stage.performance.is_over
 
 
+@pytest.mark.parametrize("n_made", [0, 240, 9_600])
+def test_by_the_clients_clock_now_is_as_late_as_it_has_said(n_made):
+    """However much of it has been made: what is heard depends on what was sent, not on when it came."""
+
+    def play(n_made):
+        stage = Stage(reverb(0.2), player_profile=STEADY)
+        stage.midi(ON, A4, 100).advance(9_600).play(n_made / RATE)
+        stage.midi(ON, A4 + 7, 100).knobs(output_gain_db=-6.0)
+        stage.play((9_600 - n_made) / RATE)
+        stage.advance(19_200).play(n_made / RATE)
+        stage.end()
+        return stage.sound[:36_000]
+
+    late, early = play(9_600), play(n_made)
+    np.testing.assert_allclose(late, early, atol=1e-6)
+    assert level_db(late[14_400:19_200]) > level_db(late[31_200:]) + 40
+
+
+def test_a_knob_that_cannot_be_turned_is_refused_before_its_time():
+    stage = Stage(player_profile=STEADY).advance(9_600)
+    with pytest.raises(ConfigError):
+        stage.knobs(output_gain_db=1000.0)
+
+
 def test_silence_costs_no_frames():
     stage = Stage()
     stage.play(0.5)

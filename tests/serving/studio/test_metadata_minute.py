@@ -22,7 +22,7 @@ from tests.serving.studio.test_shared_home import PROFILE, contents  # noqa: F40
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 AWAY_S = 63.0
-PATIENCE_S = 400.0
+PATIENCE_S = 600.0
 
 
 @pytest.fixture
@@ -40,6 +40,7 @@ def _studio(home, url):
         *("--practices-at-once", "2", "--grace-s", "2"),
         AMADEUS_METADATA=url,
         AMADEUS_METADATA_PASSWORD=mariadb.PASSWORD,
+        AMADEUS_METADATA_PATIENCE_S=str(PATIENCE_S),
     )
     try:
         yield process.wait_ready()
@@ -112,7 +113,11 @@ def test_what_runs_and_what_arrives_outlive_a_minute_without_metadata(
         gone_s = time.monotonic()
         arrives = Lesson(channel, "arrives", contents, "viola")
         sessions = studio_pb2_grpc.PracticeSessionsStub(channel)
-        while time.monotonic() - gone_s < AWAY_S:
+        # On a busy machine a lesson may be at its network for a minute: the server is away until both have missed it.
+        while time.monotonic() - gone_s < AWAY_S or not all(
+            _complaints(home, name) for name in ("cello", "viola")
+        ):
+            assert time.monotonic() - gone_s < PATIENCE_S
             sessions.ListPracticeSessions(  # whoever asks is answered meanwhile
                 studio_pb2.ListPracticeSessionsRequest(), timeout=30
             )
@@ -132,17 +137,22 @@ def test_what_runs_and_what_arrives_outlive_a_minute_without_metadata(
     monkeypatch.setattr(patience, "_given_up_at", {})
     monkeypatch.setenv("AMADEUS_METADATA", url)
     monkeypatch.setenv("AMADEUS_METADATA_PASSWORD", mariadb.PASSWORD)
-    n_told = 0
     for name in ("cello", "viola"):
         deu = home.deu(name)
         assert deu.generations() == [1]
         (record,) = lineage.lineage_of(home, deu)
         assert record.kind == "imitation"
         assert len(record.takes) == len(contents)
-        (log,) = (path.read_text() for path in deu.practices_path.glob("*/log.txt"))
-        said = [line for line in log.splitlines() if "does not answer" in line]
-        # On a busy machine a lesson may be at its networks for all of the minute.
-        assert len(said) <= 1, "one sentence, however often it was tried"
-        n_told += len(said)
-        assert mariadb.PASSWORD not in log
-    assert n_told
+        said = _complaints(home, name)
+        assert len(said) == 1, "one sentence, however often it was tried"
+        assert mariadb.PASSWORD not in _log(home, name)
+
+
+def _complaints(home, name):
+    return [line for line in _log(home, name).splitlines() if "does not answer" in line]
+
+
+def _log(home, name):
+    """The log of the one practice of a deu; empty before there is one."""
+    paths = list((home.path / "deus" / name / "practices").glob("*/log.txt"))
+    return "".join(path.read_text() for path in paths)

@@ -1,14 +1,20 @@
 """A model server of its own, as a studio asks it: what it does not serve is said, and waited for if it is new."""
 
+import contextlib
 import socket
+import threading
 from concurrent import futures
 
 import grpc
 import pytest
-from tensorflow_serving.apis import prediction_service_pb2_grpc
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    prediction_service_pb2_grpc,
+)
 
 from serving.studio import perform
 from serving.studio.remote import RemoteCaller
+from serving.studio.replicas import Replicas
 from serving.studio.status import StatusError
 from serving.studio.voices import NotServedError
 from tests.serving.studio.stage import (
@@ -27,6 +33,32 @@ class EmptyServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
         context.abort(grpc.StatusCode.NOT_FOUND, "Servable not found for request")
 
 
+class IdleServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
+    """Answers with nothing, once it may."""
+
+    def __init__(self, may_answer):
+        self._may_answer = may_answer
+
+    def GetModelMetadata(self, _request, _context):
+        self._may_answer.wait(60)
+        return get_model_metadata_pb2.GetModelMetadataResponse()
+
+
+@contextlib.contextmanager
+def serving(servicer):
+    """Serves in threads of this process; hands out its address."""
+    server = grpc.server(futures.ThreadPoolExecutor(16))
+    port = server.add_insecure_port("127.0.0.1:0")
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+        servicer, server
+    )
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()
+
+
 class LateVoices(SineVoices):
     """A model server finds its voice after it was asked a few times."""
 
@@ -40,17 +72,27 @@ class LateVoices(SineVoices):
 
 
 def test_a_voice_that_a_model_server_does_not_serve_is_named():
-    server = grpc.server(futures.ThreadPoolExecutor(2))
-    port = server.add_insecure_port("127.0.0.1:0")
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        EmptyServicer(), server
-    )
-    server.start()
-    caller = RemoteCaller(f"127.0.0.1:{port}")
-    with pytest.raises(NotServedError, match="does not serve cello, version 7"):
-        caller.open("cello", 7)
-    caller.close()
-    server.stop(None).wait()
+    with serving(EmptyServicer()) as address:
+        caller = RemoteCaller(address)
+        with pytest.raises(NotServedError, match="does not serve cello, version 7"):
+            caller.open("cello", 7)
+        caller.close()
+
+
+def test_who_did_not_answer_in_time_is_not_asked_again_before_the_others():
+    ask = get_model_metadata_pb2.GetModelMetadataRequest()
+    stub = prediction_service_pb2_grpc.PredictionServiceStub
+    stands_still, awake = threading.Event(), threading.Event()
+    awake.set()
+    with (
+        serving(IdleServicer(stands_still)) as first,
+        serving(IdleServicer(awake)) as second,
+        contextlib.closing(Replicas(f"{first},{second}", stub)) as replicas,
+        futures.ThreadPoolExecutor(8) as pool,
+    ):
+        calls = [pool.submit(replicas.ask, "GetModelMetadata", ask) for _ in range(8)]
+        assert [call.exception() for call in calls] == [None] * 8
+        stands_still.set()
 
 
 def test_a_model_server_that_is_not_there_is_said_in_a_sentence():
