@@ -188,13 +188,21 @@ class Performance:
         self._let_go_if_due()
 
     def n_ready(self) -> int:
-        """Samples that may be made now, by what has been sent."""
+        """Samples that may be made now, by what has been sent.
+
+        What rings on behind that is made block by block: how long it is must not depend on who drives.
+        """
         if self._has_ended:
-            return 0 if self.is_over else max(self.configuration.block_size, 1) * 64
-        n_ready = self._player.n_ready()
-        if isinstance(self._player, MidiPlayer):
-            n_ready = self._advanced_to - self.sample
-        return max(0, n_ready)
+            is_over, n_block = self.is_over, self.configuration.block_size
+            return 0 if is_over else max(self._n_sent(), n_block)
+        return max(0, self._n_sent())
+
+    def _n_sent(self) -> int:
+        """Samples from here to the end of what has been sent."""
+        if not isinstance(self._player, MidiPlayer):
+            return self._player.n_ready()
+        planned = [place for place, _, _ in self._events] if self._has_ended else []
+        return max([self._advanced_to, *planned]) - self.sample
 
     def n_waiting(self) -> int:
         """Events or frames that wait: whoever sends more than enough is to be slowed down by it."""

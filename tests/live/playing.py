@@ -56,7 +56,7 @@ class Stage:
         self.performance.end()
         first = len(self.sound)
         while not self.performance.is_over:
-            self.play(0.05)
+            self.play(self.performance.n_ready() // 240 * 240 / RATE)
         return self.sound[first:]
 
     def notices(self):

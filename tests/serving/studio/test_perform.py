@@ -4,6 +4,7 @@ import itertools
 import queue
 import threading
 import time
+from contextlib import closing
 
 import grpc
 import numpy as np
@@ -68,6 +69,9 @@ class Live:
         self._requests.put(None)
         return Heard(self.call)
 
+    def close(self):
+        self.call.cancel()
+
 
 def test_a_tune_is_played_in_order_and_to_its_end(stage):
     requests = [
@@ -84,6 +88,31 @@ def test_a_tune_is_played_in_order_and_to_its_end(stage):
     assert abs(cents(pitch_hz(heard.sound[9_600:24_000]), 440)) < 2
     assert not heard.sound[:4_800].any()
     wait_until(lambda: not stage.voices.open)
+
+
+def test_what_is_heard_does_not_depend_on_when_it_was_sent(stage):
+    """Neither on who plays at the same time: a note that is held until the client goes, a knob, and the tail."""
+    begin = configure(block_size=480, player_profile=STEADY)
+    held = [begin, midi(0x90, 69, 100), advance(9_600), midi(0x90, 76, 100)]
+    held += [advance(14_399)]
+    at_once = Heard(stage.stub.Perform(iter(held)))
+    live = Live(stage, *held[:3])
+    _read_until(live, 9_600)
+    with closing(Live(stage, configure(clock=STUDIO, block_size=64))):
+        live.send(*held[3:])
+        _read_until(live, 14_399 // 480 * 480)
+        slowly = live.end()
+    assert slowly.ended == at_once.ended
+    n_rest = len(slowly.sound)
+    assert n_rest > 4_800
+    np.testing.assert_allclose(slowly.sound, at_once.sound[-n_rest:], atol=1e-6)
+
+
+def _read_until(live, sample):
+    for response in live.call:
+        block = response.audio if response.HasField("audio") else None
+        if block and block.sample_offset + len(block.samples) // 4 == sample:
+            return
 
 
 def test_what_was_left_open_is_said_at_the_start(stage):
