@@ -13,7 +13,7 @@ from tfx.dsl.components.base import base_beam_executor
 from amadeus.errors import AmadeusError
 from amadeus.stores.addresses import join
 from amadeus.stores.opening import open_store
-from components.beam_engine import local_args
+from components.beam_engine import local_args, shared_out
 from components.records_options import RecordsOptions
 from components.split_names import Split
 from components.splits import make_splits
@@ -59,7 +59,7 @@ class BeamExecutor(base_beam_executor.BaseBeamExecutor):
         if context:
             context.beam_pipeline_args = None
         super().__init__(context)
-        self._beam_pipeline_args = given
+        self._beam_pipeline_args = [*shared_out(), *given]
 
     def make_local_pipeline(self, *, in_threads: bool) -> beam.Pipeline:
         """Makes a pipeline whose workers share this machine's disk, whatever runner was asked for.

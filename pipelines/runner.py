@@ -2,7 +2,8 @@
 
 TFX's LocalDagRunner does the same silently and names its runs by the clock; this one names a run
 by its practice, says which results came from the cache, and leaves no execution that is
-interrupted marked as running.
+interrupted marked as running. What is in the cache is found again whatever number of workers made
+it, here or on a machine with other processors.
 """
 
 import contextlib
@@ -15,7 +16,11 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.compiler import constants
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_runner
-from tfx.proto.orchestration import local_deployment_config_pb2, pipeline_pb2
+from tfx.proto.orchestration import (
+    executable_spec_pb2,
+    local_deployment_config_pb2,
+    pipeline_pb2,
+)
 
 from amadeus import interruption
 from amadeus.errors import PracticeError
@@ -23,6 +28,7 @@ from amadeus.journal import emit
 from amadeus.lineage.addresses import Config
 from amadeus.lineage.patience import MetadataGoneError
 from amadeus.v1 import practice_pb2
+from components.beam_engine import sharing_out, split_args
 from pipelines.beam_options import beam_args
 from pipelines.handle import PatientMetadata
 
@@ -107,16 +113,20 @@ class PracticeRunner(tfx_runner.IrBasedRunner):
         _log.info("%s begins.", name)
         emit(component_started=practice_pb2.ComponentStarted(component=name))
         started_at = time.monotonic()
-        info = launcher.Launcher(
-            pipeline_node=node,
-            mlmd_connection=PatientMetadata(connection),
-            pipeline_info=pipeline.pipeline_info,
-            pipeline_runtime_spec=pipeline.runtime_spec,
-            executor_spec=runner_utils.extract_executor_spec(deployment, name),
-            custom_driver_spec=runner_utils.extract_custom_driver_spec(
-                deployment, name
-            ),
-        ).launch()
+        spec, sharing = _kept_apart_by(
+            runner_utils.extract_executor_spec(deployment, name)
+        )
+        with sharing_out(sharing):
+            info = launcher.Launcher(
+                pipeline_node=node,
+                mlmd_connection=PatientMetadata(connection),
+                pipeline_info=pipeline.pipeline_info,
+                pipeline_runtime_spec=pipeline.runtime_spec,
+                executor_spec=spec,
+                custom_driver_spec=runner_utils.extract_custom_driver_spec(
+                    deployment, name
+                ),
+            ).launch()
         result = _result(connection, info.execution_id if info else None)
         if result.state == _Execution.FAILED:
             raise PracticeError(
@@ -153,6 +163,26 @@ def close_unfinished(connection: Config, pipeline_name: str, state: int) -> None
             execution.last_known_state = state
         if unfinished:
             handle.store.put_executions(unfinished)
+
+
+def _kept_apart_by(spec: Any) -> tuple[Any, list[str]]:
+    """Takes from an executor what changes no result, for the cache's sake; tells what that was."""
+    if not isinstance(spec, executable_spec_pb2.BeamExecutableSpec):
+        return spec, []
+    lasting, sharing = split_args(spec.beam_pipeline_args)
+    n_args = len(spec.beam_pipeline_args_placeholders)
+    if not sharing or n_args != len(spec.beam_pipeline_args):
+        return spec, []
+    kept = executable_spec_pb2.BeamExecutableSpec()
+    kept.CopyFrom(spec)
+    told = zip(
+        spec.beam_pipeline_args, spec.beam_pipeline_args_placeholders, strict=True
+    )
+    places = [place for arg, place in told if arg in lasting]
+    del kept.beam_pipeline_args[:], kept.beam_pipeline_args_placeholders[:]
+    kept.beam_pipeline_args.extend(lasting)
+    kept.beam_pipeline_args_placeholders.extend(places)
+    return kept, sharing
 
 
 def _nodes(pipeline: pipeline_pb2.Pipeline) -> Iterator[pipeline_pb2.PipelineNode]:

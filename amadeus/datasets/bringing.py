@@ -1,7 +1,7 @@
 """Data sets that lie in buckets, brought to this machine: of each object only the notes that are wanted.
 
 They are kept where recordings from buckets are, in a file for each object and its conditions, and are not brought again
-while the object is what it was.
+while the object is what it was. What cannot be used of an object is told, and counted beside the file.
 """
 
 import contextlib
@@ -13,7 +13,8 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from amadeus.datasets import files, notes, tfrecord
+from amadeus.audio import skips
+from amadeus.datasets import files, left_out, notes, tfrecord
 from amadeus.datasets.choice import Choice, Place, parse_place
 from amadeus.errors import RecordingError
 from amadeus.home import explain_os_errors
@@ -69,8 +70,9 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _clear(folder: Path, wanted: Sequence[Path]) -> None:
     """Removes objects that are gone, or another by now, and what killed processes left."""
+    kept = {*wanted, *map(left_out.beside, wanted), folder / _LOCK_NAME}
     for path in folder.iterdir():
-        if path in wanted or path.name == _LOCK_NAME:
+        if path in kept:
             continue
         if path.is_dir():
             shutil.rmtree(path)
@@ -101,17 +103,30 @@ def _bring(
         return target
     say(f"bringing {file.n_bytes / 1e6:.1f} MB from {file.place}")
     scratch = folder / f".{target.name}.{secrets.token_hex(4)}"
+    count = left_out.Count()
     try:
         with files.at_hand(file, folder) as path, scratch.open("wb") as kept:
             for one in notes.walk(path, choice, called=file.name):
                 if isinstance(one, notes.Unusable):
-                    say(f"left out: {one.text}")
+                    count.add(file.name, one)
                 if isinstance(one, notes.Found):
                     kept.write(tfrecord.frame(one.record.data))
+        left_out.write_origin(target, left_out.Origin(file.name, count.skipped))
         scratch.replace(target)
     finally:
         scratch.unlink(missing_ok=True)
+    _tell(count.skipped, say)
     return target
+
+
+def _tell(skipped: skips.Skips, say: Callable[[str], None]) -> None:
+    for reason, ones in skipped.first.items():
+        for one in ones:
+            say(f"left out: {one.text}")
+        n_more = skipped.counts[reason] - len(ones)
+        if n_more:
+            _, several = skips.REASONS[reason]
+            say(f"left out: {n_more:,} more that {several}")
 
 
 def _digest(text: str) -> str:

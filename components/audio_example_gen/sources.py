@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from amadeus.audio import passages, recordings, skips
-from amadeus.datasets import choice, files, nsynth, tfrecord
+from amadeus.datasets import choice, files, left_out, nsynth, tfrecord
 from amadeus.datasets import notes as reading
 from amadeus.errors import RecordingError, legible
 from components import records
@@ -34,8 +34,6 @@ NOTES_A_FILE = 256  # 40 MB at 16 kHz
 _SETTLED_S = (
     2.0  # a file that changed this long ago may change within one tick of its clock
 )
-_KEPT_UNUSABLE = 1000  # before they are counted and forgotten
-
 _SHOWN = (
     12  # files and instruments that the lineage names; beyond, their number is told
 )
@@ -163,12 +161,12 @@ def _gather(place: choice.Place, paths: tuple[str, ...]) -> Gathered:
     for path in paths:
         gathering.read(path)
     gathering.check(place)
-    names = [legible(path.rpartition("/")[2]) for path in paths]
+    names = sorted(legible(left_out.read_origin(path).name) for path in paths)
     facts = gathering.facts(place) | {
         "files": names[:_SHOWN],
         "file_count": len(names),
     }
-    return Gathered(gathering.notes, gathering.skipped(), facts)
+    return Gathered(gathering.notes, gathering.left_out.skipped, facts)
 
 
 class _Gathering:
@@ -176,8 +174,7 @@ class _Gathering:
 
     def __init__(self, wanted: choice.Choice) -> None:
         self.notes: list[Note] = []
-        self._unusable: list[skips.Unusable] = []
-        self._skipped = skips.Skips()
+        self.left_out = left_out.Count()
         self._wanted = wanted
         self._digests: set[str] = set()
         self._n_records = self._n_twice = 0
@@ -186,13 +183,15 @@ class _Gathering:
         self._rates: Counter[int] = Counter()
 
     def read(self, path: str) -> None:
+        origin = left_out.read_origin(path)
+        self.left_out.add_all(origin.skipped)
         for found in reading.walk(path, self._wanted):
             if isinstance(found, reading.Unusable):
-                self._skip(path, found)
+                self.left_out.add(origin.name, found)
                 continue
             self._n_records += 1
             if isinstance(found, reading.Found):
-                self._add(path, found)
+                self._add(path, origin.name, found)
 
     def check(self, place: choice.Place) -> None:
         if self.notes:
@@ -202,18 +201,13 @@ class _Gathering:
                 f"none of the {self._n_records:,} notes of {place.path} is one of {place.choice or 'them'}: "
                 f"`amadeus dataset nsynth {place.path}` shows what is there."
             )
-        texts = [one.text for ones in self.skipped().first.values() for one in ones]
+        first_ones = self.left_out.skipped.first.values()
+        texts = [one.text for ones in first_ones for one in ones]
         first = f": {texts[0]}" if texts else "."
         raise RecordingError(
             f"{place.path} holds no notes of NSynth that can be read{first}",
             fault="wrong_schema",
         )
-
-    def skipped(self) -> skips.Skips:
-        """Counts what cannot be used so far; of millions only the first are kept."""
-        self._skipped += skips.gather(self._unusable)
-        self._unusable.clear()
-        return self._skipped
 
     def facts(self, place: choice.Place) -> dict[str, Any]:
         lines = "".join(sorted(f"{note.digest}\n" for note in self.notes))
@@ -231,10 +225,10 @@ class _Gathering:
             "sample_rates": {str(rate): n for rate, n in sorted(self._rates.items())},
         }
 
-    def _add(self, path: str, found: reading.Found) -> None:
+    def _add(self, path: str, called: str, found: reading.Found) -> None:
         sound = reading.read_sound(found)
         if isinstance(sound, reading.Unusable):
-            self._skip(path, sound)
+            self.left_out.add(called, sound)
             return
         label, record = found
         digest = hashlib.sha256(record.data).hexdigest()
@@ -249,16 +243,6 @@ class _Gathering:
         self._families[label.family] += 1
         self._instruments[label.instrument] += 1
         self._rates[label.sample_rate] += 1
-
-    def _skip(self, path: str, one: reading.Unusable) -> None:
-        self._unusable.append(_unusable(legible(path.rpartition("/")[2]), one))
-        if len(self._unusable) == _KEPT_UNUSABLE:
-            self.skipped()
-
-
-def _unusable(file_name: str, one: reading.Unusable) -> skips.Unusable:
-    name = f"{file_name} at byte {one.offset:,}"
-    return skips.Unusable(name, one.fault, one.text)
 
 
 def _write_run(

@@ -3,7 +3,8 @@
 A session that made a generation is marked as unpublished when it succeeds; a thread of its own publishes such
 generations, the oldest first, and takes the mark away. A store that is away changes nothing for the practice, which is
 over: it is tried again with growing pauses for as long as the session is kept, by any studio of the home, also after a
-restart. To publish twice names the same place, so nobody needs to know who did.
+restart. What holds one deu up holds up no other. To publish twice names the same place, so nobody needs to know who
+did.
 """
 
 import logging
@@ -34,7 +35,7 @@ class Publisher:
         self._sessions = SessionStore(home.sessions_path)
         self._is_over = threading.Event()
         self._thread: threading.Thread | None = None
-        self._reason = ""  # why the last try failed
+        self._reasons: dict[str, str] = {}  # by deu: why its last try failed
 
     def start(self) -> None:
         """Begins."""
@@ -55,17 +56,22 @@ class Publisher:
             waiting = self._waiting()
         except OSError:  # a home that is away must not make the studio look unwell
             return []
-        if not (waiting and self._reason):
+        reason = next(iter(self._reasons.copy().values()), "")
+        if not (waiting and reason):
             return []
         many = "voice waits" if len(waiting) == 1 else "voices wait"
-        return [f"{len(waiting)} {many} to be published: {self._reason}"]
+        return [f"{len(waiting)} {many} to be published: {reason}"]
 
     def publish_all(self) -> bool:
-        """Publishes what waits, the oldest first; says whether nothing waits any more."""
-        waiting = self._waiting()
-        while waiting and not self._is_over.is_set() and self._publish(waiting[0]):
-            waiting.pop(0)
-        return not waiting
+        """Publishes what waits, of each deu the oldest first; says whether nothing waits any more."""
+        held_up: set[str] = set()
+        for session in self._waiting():
+            if self._is_over.is_set():
+                return False
+            deu = session.configuration.deu
+            if deu not in held_up and not self._publish(session):
+                held_up.add(deu)
+        return not held_up
 
     def _run(self) -> None:
         pause_s = FIRST_PAUSE_S
@@ -99,17 +105,18 @@ class Publisher:
         except (AmadeusError, OSError) as error:
             self._complain(session, error)
             return False
-        self._reason = ""
+        self._reasons.pop(deu.name, None)
         self._settle(session)
         return True
 
     def _complain(self, session: Session, error: Exception) -> None:
         """Says once what would be said at every try."""
-        if str(error) != self._reason:
-            self._reason = str(error)
+        deu = session.configuration.deu
+        if str(error) != self._reasons.get(deu):
+            self._reasons[deu] = str(error)
             _log.warning(
                 "generation %d of %s is not published yet, and tried again: %s",
-                session.standing.generation, session.configuration.deu, error,
+                session.standing.generation, deu, error,
             )  # fmt: skip
 
     def _settle(self, session: Session) -> None:

@@ -4,6 +4,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.runners.runner import PipelineResult, PipelineRunner, PipelineState
 
+from components import beam_engine
 from components.beam_executor import BeamExecutor
 
 
@@ -59,3 +60,19 @@ def test_a_job_that_nobody_waits_for_is_cancelled(
         with pytest.raises(type(reason)):
             step.Do({}, {}, {})
     assert Service.job.n_cancelled == n_cancelled
+
+
+def test_how_work_is_shared_out_reaches_an_executor_by_a_way_of_its_own():
+    given = ["--records_root=gs://b", *beam_engine.local_args()]
+    lasting, sharing = beam_engine.split_args(given)
+    assert lasting == ["--records_root=gs://b"]
+    assert sorted(sharing) == sorted(beam_engine.local_args())
+    with beam_engine.sharing_out(sharing):
+        step = Step(Step.Context(beam_pipeline_args=lasting))
+    assert sorted(step._beam_pipeline_args) == sorted(given)
+    assert Step(Step.Context(beam_pipeline_args=[]))._beam_pipeline_args == []
+
+
+def test_another_runner_is_asked_as_it_was():
+    given = ["--runner=DataflowRunner", "--direct_num_workers=2"]
+    assert beam_engine.split_args(given) == (given, [])

@@ -6,6 +6,8 @@ import json
 import numpy as np
 import pytest
 
+from amadeus.datasets import left_out
+from amadeus.datasets.bringing import bring
 from amadeus.errors import ConfigError, RecordingError
 from components import records
 from components.audio_example_gen import sources
@@ -72,6 +74,18 @@ def test_chosen_notes_are_gathered_with_what_is_said_of_them(folder):
     assert facts["files"] == ["a.tfrecord", "b.tfrecord"]
     assert facts["sample_rates"] == {"16000": 4}
     assert found.skipped.n_takes == 0
+
+
+def test_what_stayed_behind_in_a_bucket_is_counted(folder, tmp_path):
+    data = bytearray((folder / "a.tfrecord").read_bytes())
+    data[70] ^= 1
+    (folder / "a.tfrecord").write_bytes(bytes(data))
+    here = sources.gather(f"nsynth:{folder}")
+    brought = sources.gather(bring(f"nsynth:{folder.as_uri()}", tmp_path / "home"))
+    assert here.skipped.counts == {"corrupt_record": 1}
+    assert brought.skipped == here.skipped
+    assert brought.facts["content"] == here.facts["content"]
+    assert brought.facts["files"] == here.facts["files"]
 
 
 def test_content_and_nothing_else_decides_who_the_notes_are(folder, tmp_path):
@@ -206,11 +220,11 @@ def test_names_of_files_are_told_so_that_any_terminal_takes_them(tmp_path):
 
 
 def test_millions_of_faults_are_counted_and_not_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "_KEPT_UNUSABLE", 4)
+    monkeypatch.setattr(left_out, "_KEPT", 4)
     kept = []
-    gather = sources.skips.gather
+    gather = left_out.skips.gather
     monkeypatch.setattr(
-        sources.skips, "gather", lambda ones: kept.append(len(ones)) or gather(ones)
+        left_out.skips, "gather", lambda ones: kept.append(len(ones)) or gather(ones)
     )
     notes_made.write(tmp_path / "x", [notes_made.google(), *[b"foreign"] * 21])
     found = sources.gather(f"nsynth:{tmp_path / 'x'}")

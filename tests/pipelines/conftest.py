@@ -111,10 +111,13 @@ def profile_with(profile, **fields):
 
 @pytest.fixture(scope="session")
 def practised(tmp_path_factory, all_takes, tiny_profile):  # noqa: F811
-    """A studio after four practices: the first, the same again, a child, a bad child."""
+    """A studio after four practices: the first, the same again by other workers, a child, a bad child."""
     studio = Studio(tmp_path_factory.mktemp("home"))
     studio.first = studio.practise("1-first", all_takes, tiny_profile)
-    studio.again = studio.practise("2-again", all_takes, tiny_profile)
+    shared_out = ["--direct_running_mode=multi_processing", "--direct_num_workers=1"]
+    studio.again = studio.run(
+        studio.request("2-again", all_takes, tiny_profile, beam_arg=shared_out)
+    )
     more = profile_with(tiny_profile, step_count=30, learning_rate=0.01)
     studio.child = studio.practise("3-child", all_takes, more, parent=1)
     worse = profile_with(

@@ -224,6 +224,23 @@ def test_a_generation_that_is_gone_holds_nobody_up(home, url, voices, caplog):
     assert "generation 1 of cello is not published" in caplog.text
 
 
+@pytest.mark.cluster
+def test_what_holds_one_deu_up_holds_up_no_other(home, url, tmp_path, voices):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "cello").write_text("in the way")
+
+    async def body(found):
+        for deu in ("cello", "viola"):
+            teaches(home, voices[0])
+            done = await found.practise(configure(CONTENTS, deu=deu), CONTENTS)
+            assert done.session.state == States.STATE_SUCCEEDED
+        await until(lambda: "viola" in {voice.deu for voice in list_voices(url)})
+        (remark,) = found.publisher.remarks()
+        assert "1 voice waits to be published" in remark
+
+    run(home, url, body)
+
+
 # What lives in the store
 
 
