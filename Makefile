@@ -29,9 +29,9 @@ test: setup
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # What acts out a cluster (containers as processes, buckets, replicas), deaths and long waits. It takes minutes, so it is
-# no part of `make test`.
+# no part of `make test`. Long files come first, as tests/conftest.py orders them.
 test-cluster: setup
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m cluster
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m cluster
 
 # Runs every notebook from top to bottom.
 test-notebooks: setup

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from typing import Any
 
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
@@ -24,7 +25,7 @@ from amadeus.errors import PracticeError
 from amadeus.threads import THREADS_VARIABLE
 from components import beam_worker
 
-GRACE_S = 3.0  # for a process that has nothing left to do
+GRACE_S = 3.0  # for processes that have nothing left to do
 _LOOK_S = 0.2
 _THREAD_VARIABLES = (
     THREADS_VARIABLE,
@@ -52,10 +53,10 @@ class WorkersRunner(fn_runner.FnApiRunner):
         with tempfile.TemporaryDirectory(
             prefix="amadeus-beam-", ignore_cleanup_errors=True
         ) as scratch:
-            environment = worker_environment(n_workers, scratch)
+            environment, grace = worker_environment(n_workers, scratch), _Grace()
 
             def make(command: bytes, *given: Any) -> "ProcessHandler":
-                return ProcessHandler(environment, *given)
+                return ProcessHandler(environment, grace, *given)
 
             handlers[urn] = make, bytes
             # Beam's flusher by time cuts an element in two, or drops one, where it comes while that is being written.
@@ -67,12 +68,26 @@ class WorkersRunner(fn_runner.FnApiRunner):
                 worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = limit_ms
 
 
+class _Grace:
+    """Time that all workers of a run have together to end, from when the first of them is to."""
+
+    def __init__(self) -> None:
+        self._until_s: float | None = None
+
+    def left_s(self) -> float:
+        """Tells how much is left of it; begins it where nobody has asked before."""
+        now_s = time.monotonic()
+        if self._until_s is None:
+            self._until_s = now_s + GRACE_S
+        return max(0.0, self._until_s - now_s)
+
+
 class ProcessHandler(worker_handlers.GrpcWorkerHandler):
     """Starts, watches and ends one worker process."""
 
-    def __init__(self, environment: dict[str, str], *given: Any) -> None:
+    def __init__(self, environment: dict[str, str], grace: _Grace, *given: Any) -> None:
         super().__init__(*given)
-        self._environment = environment
+        self._environment, self._grace = environment, grace
         self._process: subprocess.Popen[bytes] | None = None
         self._closing = threading.Event()
 
@@ -109,7 +124,7 @@ class ProcessHandler(worker_handlers.GrpcWorkerHandler):
                 worker_handlers.BeamFnControlServicer._DONE_MARKER
             )  # no more work
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(GRACE_S)
+                self._process.wait(self._grace.left_s())
             self._process.kill()
             self._process.wait()
             self._logs.stop(0)

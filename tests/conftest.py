@@ -18,6 +18,16 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+def pytest_collection_modifyitems(items):
+    """Puts files that may take long first: of several processes none shall be left alone with one at the end."""
+    longest_s = {}
+    for item in items:
+        mark = item.get_closest_marker("timeout")
+        timeout_s = mark.args[0] if mark else 0
+        longest_s[item.path] = max(timeout_s, longest_s.get(item.path, 0))
+    items.sort(key=lambda item: -longest_s[item.path])
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(440)
