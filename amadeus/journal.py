@@ -5,13 +5,14 @@ come late, leave and come back: the journal is the whole story.
 """
 
 import contextlib
+import errno
 import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from google.protobuf import json_format
 
@@ -50,8 +51,11 @@ class Journal:
             record, indent=None, preserving_proto_field_name=True
         )
         # In one write, at the end whoever else writes: lines of several processes do not mix.
-        with self._path.open("ab", buffering=0) as journal:
-            journal.write(f"{line}\n".encode())
+        with self._path.open("ab+", buffering=0) as journal:
+            begin = "" if _ends_in_line(journal) else "\n"
+            data = f"{begin}{line}\n".encode()
+            if journal.write(data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
 
     @contextlib.contextmanager
     def activated(self) -> Iterator["Journal"]:
@@ -121,13 +125,21 @@ class JournalReader:
 
 
 def read_events(lines: Iterable[bytes]) -> list[practice_pb2.PracticeEvent]:
-    """Reads whole lines of a journal."""
-    return [
-        json_format.Parse(
-            line, practice_pb2.PracticeEvent(), ignore_unknown_fields=True
-        )
-        for line in lines
-    ]
+    """Reads whole lines of a journal; one that a full disk has cut off is left out."""
+    events = []
+    for line in lines:
+        event = practice_pb2.PracticeEvent()
+        with contextlib.suppress(json_format.ParseError, UnicodeDecodeError):
+            events.append(json_format.Parse(line, event, ignore_unknown_fields=True))
+    return events
+
+
+def _ends_in_line(journal: BinaryIO) -> bool:
+    """Whether the last line is whole: a full disk may have cut it off."""
+    if not journal.seek(0, os.SEEK_END):
+        return True
+    journal.seek(-1, os.SEEK_END)
+    return journal.read(1) == b"\n"
 
 
 def follow_journal(

@@ -1,6 +1,16 @@
+import resource
+import signal
 import threading
 
-from amadeus.journal import Journal, emit, follow_journal, read_journal
+import pytest
+
+from amadeus.journal import (
+    Journal,
+    JournalReader,
+    emit,
+    follow_journal,
+    read_journal,
+)
 from amadeus.v1 import practice_pb2
 
 
@@ -33,6 +43,26 @@ def test_a_line_half_written_is_not_read_yet(tmp_path):
     with path.open("a") as journal:
         journal.write('{"elapsed_s": 1, "warn')
     assert [event.warning.text for event in read_journal(path)] == ["whole"]
+
+
+def test_a_line_that_a_full_disk_cut_off_costs_itself(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path)
+    journal.write(warning=_warning("before"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    heard = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, limits[1]))
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            journal.write(warning=_warning("cut off"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, heard)
+    reader = JournalReader(path)
+    assert [event.warning.text for event in reader.read()] == ["before"]
+    journal.write(warning=_warning("after"))
+    assert [event.warning.text for event in reader.read()] == ["after"]
+    assert [e.warning.text for e in read_journal(path)] == ["before", "after"]
 
 
 def test_a_follower_sees_what_is_written_while_it_follows(tmp_path):

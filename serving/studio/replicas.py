@@ -2,7 +2,7 @@
 
 An address is `host:port`. A name may stand for several machines, as that of a headless Service does: each address that
 DNS knows is connected to, and calls go round. Where a name is not enough several addresses are listed with commas, and
-calls go round among those that are connected. `dns:` addresses of gRPC are taken as they are.
+calls go round among those that are connected. `dns:`, `ipv4:` and `ipv6:` addresses of gRPC are taken as they are.
 
 A call that one replica cannot answer (its connection broke, it stands still) is asked of the next one: what is asked
 here are functions of their inputs, so to ask twice changes nothing.
@@ -16,6 +16,7 @@ from typing import Any
 import grpc
 
 ATTEMPT_S, LAST_ATTEMPT_S = 2.0, 5.0  # a block of a busy server takes less than either
+_SCHEMES = ("dns:", "ipv4:", "ipv6:")
 _SERVICE_CONFIG = """{
   "loadBalancingConfig": [{"round_robin": {}}],
   "methodConfig": [{
@@ -50,7 +51,7 @@ Stub = Callable[[grpc.Channel], Any]
 def targets(address: str) -> list[str]:
     """Writes what a studio was told as gRPC wants it: one target for each address that is listed."""
     parts = [part.strip() for part in address.split(",")]
-    return [part if part.startswith("dns:") else f"dns:///{part}" for part in parts]
+    return [part if part.startswith(_SCHEMES) else f"dns:///{part}" for part in parts]
 
 
 class Replicas:

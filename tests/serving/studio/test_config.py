@@ -128,7 +128,8 @@ def test_several_model_servers_are_listed_with_commas():
     assert targets(address) == [
         "dns:///one:8500", "dns:///10.0.0.2:8500", "dns:///[::1]:8500"
     ]  # fmt: skip
-    assert targets("dns://10.0.0.53/tf:8500") == ["dns://10.0.0.53/tf:8500"]
+    for one in ("dns://10.0.0.53/tf:8500", "ipv4:10.0.0.2:8500"):
+        assert targets(StudioConfig(model_server=one).model_server) == [one]
 
 
 @pytest.mark.parametrize(
