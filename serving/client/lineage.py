@@ -93,6 +93,8 @@ class Lineages:
             read_generation(told.generation),
             takes=tuple(map(read_take, told.recordings)),
             executions=tuple(map(read_execution, told.executions)),
+            n_takes=told.recording_count,
+            skipped=told.skipped,
         )
         return Told(
             record,

@@ -189,6 +189,8 @@ class LineagesServicer(lineage_pb2_grpc.LineagesServicer):
             recordings=[write_take(take) for take in told.record.takes[:MAX_TAKES]],
             executions=[write_execution(e) for e in told.record.executions],
             pruned=number in deu.pruned_generations() and number not in standing.held,
+            recording_count=told.record.n_takes,
+            skipped=told.record.skipped,
         )
         if told.personality is not None:
             response.personality.CopyFrom(told.personality)

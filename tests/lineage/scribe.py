@@ -33,6 +33,7 @@ class Tale:
         player=None,
         kind="Writer",
         voice=None,
+        skipped=None,
     ):
         """Writes a generation with a folder of its own, and what it was made of."""
         n = generation
@@ -63,7 +64,12 @@ class Tale:
             {"name": name, "digest": digest, "splits": ["train"], "duration_s": 61.0}
             for name, digest in takes
         ]
-        examples.custom_properties["takes"].string_value = json.dumps(rows)
+        properties = examples.custom_properties
+        properties["takes"].string_value = json.dumps(rows)
+        if skipped is not None:
+            n_skipped = sum(one["count"] for one in skipped.values())
+            properties["skipped"].string_value = json.dumps(skipped)
+            properties["given_count"].int_value = len(rows) + n_skipped
         model = self._artifact("Model", self._folder("Trainer/model", n))
         voice = self._artifact("amadeus.Personality", str(voice_path))
         properties = voice.custom_properties

@@ -21,7 +21,8 @@ def there(tmp_path):
 @pytest.fixture
 def tale(there):
     tale = Tale(there, there.create_deu("cello"))
-    tale.tell(1, takes=[("a.wav", "aa")])
+    silent = {"silent": {"count": 1, "names": ["rest.wav"]}}
+    tale.tell(1, takes=[("a.wav", "aa")], skipped=silent)
     tale.tell(2, 1, player={"brightness": 0.5})
     tale.tell(3, 1, kind="amadeus.Tuning")
     tale.deu.point_to(3)
@@ -67,6 +68,19 @@ def test_the_tree_there_reads_as_at_home(studio, there, tale, monkeypatch, capsy
         line for line in here.splitlines() if not line.startswith(is_place)
     ]
     assert str(there.path) not in told
+
+
+def test_one_is_told_there_as_at_home(studio, there, monkeypatch, capsys):
+    status, told, _ = studio("lineage", "show", "cello@1")
+    assert status == 0
+    assert "skipped 1 of 2: 1 is silent (rest.wav)" in told
+    monkeypatch.setenv("AMADEUS_HOME", str(there.path))
+    assert main(["lineage", "show", "cello@1"]) == 0
+    here = capsys.readouterr().out
+    is_place = "  files "
+    assert [line for line in told.splitlines() if not line.startswith(is_place)] == [
+        line for line in here.splitlines() if not line.startswith(is_place)
+    ]
 
 
 def test_json_and_dot_and_a_page(studio, tmp_path):

@@ -28,7 +28,10 @@ def tale(home):
     """1 - 2 - 3, a branch 4 - 5 from 1, which plays, and 6 from nothing."""
     tale = Tale(home, home.create_deu("cello"))
     tale.tell(1, takes=[("a.wav", "aa"), ("b.wav", "bb")])
-    tale.tell(2, 1, takes=[("a.wav", "aa")], player={"brightness": 0.5})
+    unusable = {"undecodable": {"count": 2, "names": ["c.wav", "d.wav"]}}
+    tale.tell(
+        2, 1, takes=[("a.wav", "aa")], player={"brightness": 0.5}, skipped=unusable
+    )
     tale.tell(3, 2)
     tale.tell(4, 1, kind="amadeus.Tuning")
     tale.tell(5, 4, kind="amadeus.Feedback")
@@ -105,6 +108,8 @@ def test_all_that_is_known_of_one_is_told(home, tale):
     assert [ancestor.generation for ancestor in told.ancestors] == [1]
     (take,) = told.recordings
     assert (take.name, take.sha256, take.duration_s) == ("a.wav", "aa", 61.0)
+    assert told.recording_count == 1
+    assert told.skipped == "skipped 2 of 3: 2 cannot be decoded (c.wav, d.wav)"
     assert told.personality.player_profile.brightness == 0.5
     assert not told.pruned
     now = lineage_pb2.GetGenerationRequest(generation=named(0), ancestor_limit=1)
