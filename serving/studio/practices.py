@@ -27,7 +27,7 @@ import grpc.aio
 from amadeus.cli.worker import worker_command
 from amadeus.errors import AmadeusError
 from amadeus.home import Home
-from amadeus.v1 import session_pb2, studio_pb2, studio_pb2_grpc
+from amadeus.v1 import session_pb2, studio_pb2
 from amadeus.v1.practice_pb2 import PracticeEvent
 from serving.studio import practice_requests, session_view
 from serving.studio.practice_limits import PracticeLimits
@@ -43,7 +43,7 @@ from serving.studio.session_events import Story, name_recordings
 from serving.studio.sessions import Session, State
 from serving.studio.status import StatusError
 
-__all__ = ["PracticeLimits", "PracticeSessionsServicer", "Practices"]
+__all__ = ["PracticeLimits", "Practices"]
 
 TICK_S = 0.25  # between two looks at what is due, and at what is new for a client
 LINGER_S = 2.0  # for clients to be told that the studio stops
@@ -416,37 +416,6 @@ class Practices:
             raise _closing()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, function, *arguments)
-
-
-class PracticeSessionsServicer(studio_pb2_grpc.PracticeSessionsServicer):
-    """Lists, shows and cancels practice sessions."""
-
-    def __init__(self, practices: Practices) -> None:
-        self._practices = practices
-
-    async def ListPracticeSessions(
-        self,
-        request: studio_pb2.ListPracticeSessionsRequest,
-        context: grpc.aio.ServicerContext,
-    ) -> studio_pb2.ListPracticeSessionsResponse:
-        """Lists sessions, the newest first."""
-        return await self._practices.list_sessions(request)
-
-    async def GetPracticeSession(
-        self,
-        request: studio_pb2.GetPracticeSessionRequest,
-        context: grpc.aio.ServicerContext,
-    ) -> session_pb2.PracticeSession:
-        """Tells how a session stands."""
-        return await self._practices.get_session(request.session_id)
-
-    async def CancelPracticeSession(
-        self,
-        request: studio_pb2.CancelPracticeSessionRequest,
-        context: grpc.aio.ServicerContext,
-    ) -> session_pb2.PracticeSession:
-        """Ends a session."""
-        return await self._practices.cancel_session(request.session_id)
 
 
 async def _read_configuration(

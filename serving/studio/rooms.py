@@ -27,14 +27,10 @@ from serving.studio.lineages import LineagesServicer
 from serving.studio.metrics import Metrics
 from serving.studio.perform import Performances, PerformLimits
 from serving.studio.personalities import PersonalitiesServicer, PersonalityLimits
-from serving.studio.practices import (
-    PracticeLimits,
-    Practices,
-    PracticeSessionsServicer,
-)
+from serving.studio.practices import PracticeLimits, Practices
 from serving.studio.publishing import Publisher, Supplier
 from serving.studio.remote import RemoteCaller
-from serving.studio.servicer import StudioServicer
+from serving.studio.servicer import PracticeSessionsServicer, StudioServicer
 from serving.studio.shared_voices import SharedVoices
 from serving.studio.voices import EmbeddedCaller, HomeVoices, Voices
 

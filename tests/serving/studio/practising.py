@@ -17,7 +17,8 @@ from grpc_status import rpc_status
 
 from amadeus.v1 import session_pb2, studio_pb2, studio_pb2_grpc
 from serving.studio.practice_limits import PracticeLimits
-from serving.studio.practices import Practices, PracticeSessionsServicer
+from serving.studio.practices import Practices
+from serving.studio.servicer import PracticeSessionsServicer
 from serving.studio.status import StatusInterceptor
 from tests import processes
 

@@ -12,11 +12,11 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving.studio import perform
+from serving.studio import perform, replicas
 from serving.studio.remote import RemoteCaller
-from serving.studio.replicas import Replicas
 from serving.studio.status import StatusError
 from serving.studio.voices import NotServedError
+from tests.cli.terminal import wait_for
 from tests.serving.studio.stage import (
     Heard,
     RunningStage,
@@ -33,15 +33,23 @@ class EmptyServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
         context.abort(grpc.StatusCode.NOT_FOUND, "Servable not found for request")
 
 
-class IdleServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Answers with nothing, once it may."""
-
-    def __init__(self, may_answer):
-        self._may_answer = may_answer
+class AwakeServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
+    """Answers with nothing."""
 
     def GetModelMetadata(self, _request, _context):
-        self._may_answer.wait(60)
         return get_model_metadata_pb2.GetModelMetadataResponse()
+
+
+class StillServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
+    """Stands still: the time of whoever asked it is over when the test says so."""
+
+    def __init__(self):
+        self.asked, self.is_over = [], threading.Event()
+
+    def GetModelMetadata(self, _request, context):
+        self.asked.append(context.peer())
+        self.is_over.wait(60)
+        context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
 
 
 @contextlib.contextmanager
@@ -79,20 +87,30 @@ def test_a_voice_that_a_model_server_does_not_serve_is_named():
         caller.close()
 
 
-def test_who_did_not_answer_in_time_is_not_asked_again_before_the_others():
+def test_who_did_not_answer_in_time_is_not_asked_again_before_the_others(monkeypatch):
+    monkeypatch.setattr(replicas, "ATTEMPT_S", 60.0)  # nobody here is late by the clock
+    monkeypatch.setattr(replicas, "LAST_ATTEMPT_S", 60.0)
     ask = get_model_metadata_pb2.GetModelMetadataRequest()
     stub = prediction_service_pb2_grpc.PredictionServiceStub
-    stands_still, awake = threading.Event(), threading.Event()
-    awake.set()
+    still = StillServicer()
     with (
-        serving(IdleServicer(stands_still)) as first,
-        serving(IdleServicer(awake)) as second,
-        contextlib.closing(Replicas(f"{first},{second}", stub)) as replicas,
+        serving(still) as first,
+        serving(AwakeServicer()) as second,
+        contextlib.closing(replicas.Replicas(f"{first},{second}", stub)) as both,
         futures.ThreadPoolExecutor(8) as pool,
     ):
-        calls = [pool.submit(replicas.ask, "GetModelMetadata", ask) for _ in range(8)]
-        assert [call.exception() for call in calls] == [None] * 8
-        stands_still.set()
+        calls = []
+
+        def has_stopped_four():
+            calls.append(pool.submit(both.ask, "GetModelMetadata", ask))
+            return len(still.asked) >= 4
+
+        wait_for(has_stopped_four)
+        wait_for(lambda: len(still.asked) + sum(c.done() for c in calls) == len(calls))
+        n_asked = len(still.asked)
+        still.is_over.set()
+        assert [call.exception(60) for call in calls] == [None] * len(calls)
+        assert len(still.asked) == n_asked
 
 
 def test_a_model_server_that_is_not_there_is_said_in_a_sentence():
