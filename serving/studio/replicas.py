@@ -16,6 +16,7 @@ from typing import Any
 import grpc
 
 ATTEMPT_S, LAST_ATTEMPT_S = 2.0, 5.0  # a block of a busy server takes less than either
+N_LATE = 2  # of those that did not answer in time, before the last is asked
 _SCHEMES = ("dns:", "ipv4:", "ipv6:")
 _SERVICE_CONFIG = """{
   "loadBalancingConfig": [{"round_robin": {}}],
@@ -41,7 +42,7 @@ _OPTIONS = [
     ("grpc.keepalive_permit_without_calls", 0),
     # A replica that was away is found again within this time.
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 5_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.dns_min_time_between_resolutions_ms", 5_000),
 ]
 
@@ -95,21 +96,28 @@ class Replicas:
         Raises:
           grpc.RpcError: What the last one said.
         """
-        is_slow = False  # whether one did not answer in time: the next one is the last
         asked: set[int] = set()
+        still: set[int] = set()  # those that are connected and do not answer
+        n_late = 0
         for n_left in reversed(range(n_tries)):
-            is_last = is_slow or not n_left
-            stub = self._stubs[self._choose(asked)]
-            timeout_s = LAST_ATTEMPT_S if is_last else ATTEMPT_S
+            is_last = n_late == N_LATE or not n_left
+            place, is_connected = self._choose(asked, still)
             try:
-                return getattr(stub, method)(request, timeout=timeout_s)
+                return getattr(self._stubs[place], method)(
+                    request,
+                    timeout=LAST_ATTEMPT_S if is_last else ATTEMPT_S,
+                    # Rather than of one that stands still it is asked of one that is on its way back.
+                    wait_for_ready=bool(n_late),
+                )
             except grpc.RpcError as error:
                 is_late = error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
                 is_gone = error.code() is grpc.StatusCode.UNAVAILABLE
                 is_worth_it = is_late or is_gone or is_worth_another(error)
-                if not n_left or (is_late and is_slow) or not is_worth_it:
+                if not n_left or (is_late and is_last) or not is_worth_it:
                     raise
-                is_slow = is_slow or is_late
+                n_late += is_late
+                if is_late and is_connected:
+                    still.add(place)
         raise AssertionError("no try was made")
 
     def close(self) -> None:
@@ -117,22 +125,26 @@ class Replicas:
         for channel in self._channels:
             channel.close()
 
-    def _choose(self, asked: set[int]) -> int:
+    def _choose(self, asked: set[int], still: set[int]) -> tuple[int, bool]:
         """Takes turns among those that are connected and have not been asked; adds who is chosen to those.
 
         Where all of them have been, it is the turn of the others: whether one is connected is heard of late. Then all
-        begin anew.
+        begin anew, but for those that stand still.
+
+        Returns:
+          Who is chosen, and whether it is known to be connected.
         """
         everybody = set(range(len(self._channels)))
+        free = everybody - still or everybody
         with self._mutex:
             turn = next(self._turns)
             ready = set(self._ready)
-        if asked == everybody:
-            asked.clear()
-        candidates = sorted(ready - asked or everybody - asked)
+        if free <= asked:
+            asked -= free
+        candidates = sorted((ready & free) - asked or free - asked)
         chosen = candidates[turn % len(candidates)]
         asked.add(chosen)
-        return chosen
+        return chosen, chosen in ready
 
     def _watch(self) -> None:
         for number, channel in enumerate(self._channels):

@@ -53,10 +53,10 @@ class StillServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 
 @contextlib.contextmanager
-def serving(servicer):
+def serving(servicer, port=0):
     """Serves in threads of this process; hands out its address."""
     server = grpc.server(futures.ThreadPoolExecutor(16))
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_insecure_port(f"127.0.0.1:{port}")
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
         servicer, server
     )
@@ -111,6 +111,29 @@ def test_who_did_not_answer_in_time_is_not_asked_again_before_the_others(monkeyp
         still.is_over.set()
         assert [call.exception(60) for call in calls] == [None] * len(calls)
         assert len(still.asked) == n_asked
+
+
+def test_one_that_stands_still_is_not_asked_while_another_comes_back(monkeypatch):
+    monkeypatch.setattr(replicas, "ATTEMPT_S", 60.0)
+    ask = get_model_metadata_pb2.GetModelMetadataRequest()
+    stub = prediction_service_pb2_grpc.PredictionServiceStub
+    still = StillServicer()
+    with serving(AwakeServicer()) as second:
+        pass  # and it has gone again
+    with (
+        serving(still) as first,
+        contextlib.closing(replicas.Replicas(f"{first},{second}", stub)) as both,
+        futures.ThreadPoolExecutor(1) as pool,
+    ):
+        wait_for(lambda: both._ready == {0})
+        call = pool.submit(both.ask, "GetModelMetadata", ask)
+        wait_for(lambda: still.asked)
+        still.is_over.set()
+        with pytest.raises(futures.TimeoutError):
+            call.exception(0.3)  # it waits for the other
+        with serving(AwakeServicer(), second.rpartition(":")[2]):
+            assert call.exception(60) is None
+        assert len(still.asked) == 1
 
 
 def test_a_model_server_that_is_not_there_is_said_in_a_sentence():
