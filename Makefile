@@ -28,8 +28,8 @@ demo: setup
 test: setup
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# What acts out a cluster (containers as processes, buckets, replicas), deaths and long waits. It takes minutes, so it is
-# no part of `make test`. Long files come first, as tests/conftest.py orders them.
+# What acts out a cluster (containers as processes, buckets, replicas), deaths, long waits and long ways through a studio.
+# It takes minutes, so it is no part of `make test`. Long files come first, as tests/conftest.py orders them.
 test-cluster: setup
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m cluster
 

@@ -25,7 +25,7 @@ from tests.e2e.test_first_lesson import TINY, TUNE, amadeus
 ROOT = Path(__file__).parents[2]
 
 # The lesson is part of whichever test comes first; on a busy machine it takes minutes.
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
 # The servicers of practices alone: what plays loads TensorFlow, and is tested elsewhere.
 STUDIO = """

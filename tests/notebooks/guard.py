@@ -39,10 +39,13 @@ def marked(mark):
 def main(mark):
     with contextlib.suppress(KeyboardInterrupt):
         sys.stdin.read()
-    while found := marked(mark):  # again, for one may start another meanwhile
+    n_empty = 0
+    while n_empty < 2:  # one may start another meanwhile, and is seen a moment late
+        found = marked(mark)
         for pid in found:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
+        n_empty = 0 if found else n_empty + 1
         time.sleep(0.02)
 
 

@@ -24,7 +24,7 @@ def test_marked_processes_end_with_the_guarded_block():
     mark = uuid.uuid4().hex
     other = processes.start(["sleep", "600"], env={**os.environ, "MARK": "another"})
     with guarded(mark), _sleeper(mark) as sleeper:
-        assert marked(mark) == [sleeper.pid]
+        wait_for(lambda: marked(mark) == [sleeper.pid])  # Linux shows it a moment late
         sleeper.kill()  # leaving `with` waits; the guard has its turn below
     with guarded(mark):
         sleeper = _sleeper(mark)
@@ -51,6 +51,6 @@ def test_marked_processes_end_with_a_test_that_is_killed():
         stdout=subprocess.PIPE,
     ) as test:
         assert test.stdout.readline() == b"started\n"
-        assert len(marked(mark)) == 1
+        wait_for(lambda: len(marked(mark)) == 1)
         test.kill()
     wait_for(lambda: not marked(mark), timeout_s=60)
