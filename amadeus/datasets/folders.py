@@ -83,11 +83,26 @@ def appearing(target: Path) -> Iterator[Path]:
             except BaseException:
                 _drop(folder)
                 raise
+    except KeyboardInterrupt:
+        _drop_unused(folder)
+        raise
     except OSError as error:
         raise HomeError(
             f"cannot write {target}: {error.strerror or error}; free space or give rights there, or name another "
             "folder."
         ) from error
+
+
+def _drop_unused(folder: Path) -> None:
+    """Removes a folder that was interrupted before anything was written, unless another process has begun there."""
+    mark_path = folder / _MARK_NAME
+    with contextlib.suppress(OSError):  # it has gone, is held, or there is more in it
+        if mark_path.exists():
+            with mark_path.open("a") as mark:
+                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if list(folder.iterdir()) == [mark_path]:
+                    mark_path.unlink()
+        folder.rmdir()
 
 
 def _begin(folder: Path, target: Path) -> None:

@@ -162,3 +162,31 @@ def test_a_disk_that_refuses_is_a_sentence(tmp_path):
     ):
         raise OSError(28, "No space left on device")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("step", ["_locked", "_empty"])
+def test_an_interrupt_before_anything_is_written_leaves_nothing(
+    tmp_path, monkeypatch, step
+):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(folders, step, interrupt)
+    with pytest.raises(KeyboardInterrupt), folders.appearing(tmp_path / "out"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_takes_nothing_from_who_writes_there(tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with folders.appearing(tmp_path / "out") as folder:
+        with monkeypatch.context() as patch:
+            patch.setattr(folders, "_begin", interrupt)
+            with (
+                pytest.raises(KeyboardInterrupt),
+                folders.appearing(tmp_path / "out"),
+            ):
+                pass
+        assert folder.is_dir()
