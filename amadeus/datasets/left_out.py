@@ -61,7 +61,7 @@ class Origin(NamedTuple):
 def beside(path: Path | str) -> Path:
     """Where it is written what stayed behind when a file of notes was brought."""
     path = Path(path)
-    return path.with_name(path.name.replace(MARK, "") + _SUFFIX)
+    return path.with_name(f".{path.name.replace(MARK, '')}{_SUFFIX}")
 
 
 def write_origin(path: Path, origin: Origin) -> None:

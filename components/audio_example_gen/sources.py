@@ -161,9 +161,9 @@ def _gather(place: choice.Place, paths: tuple[str, ...]) -> Gathered:
     for path in paths:
         gathering.read(path)
     gathering.check(place)
-    names = sorted(legible(left_out.read_origin(path).name) for path in paths)
+    names = gathering.file_names
     facts = gathering.facts(place) | {
-        "files": names[:_SHOWN],
+        "files": sorted(names)[:_SHOWN],
         "file_count": len(names),
     }
     return Gathered(gathering.notes, gathering.left_out.skipped, facts)
@@ -175,6 +175,7 @@ class _Gathering:
     def __init__(self, wanted: choice.Choice) -> None:
         self.notes: list[Note] = []
         self.left_out = left_out.Count()
+        self.file_names: list[str] = []
         self._wanted = wanted
         self._digests: set[str] = set()
         self._n_records = self._n_twice = 0
@@ -184,6 +185,7 @@ class _Gathering:
 
     def read(self, path: str) -> None:
         origin = left_out.read_origin(path)
+        self.file_names.append(legible(origin.name))
         self.left_out.add_all(origin.skipped)
         for found in reading.walk(path, self._wanted):
             if isinstance(found, reading.Unusable):

@@ -164,13 +164,14 @@ def test_a_disk_that_refuses_is_a_sentence(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("step", ["_locked", "_empty"])
 def test_an_interrupt_before_anything_is_written_leaves_nothing(
     tmp_path, monkeypatch, step
 ):
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
     monkeypatch.setattr(folders, step, interrupt)
     with pytest.raises(KeyboardInterrupt), folders.appearing(tmp_path / "out"):
         pass
@@ -178,9 +179,6 @@ def test_an_interrupt_before_anything_is_written_leaves_nothing(
 
 
 def test_an_interrupt_takes_nothing_from_who_writes_there(tmp_path, monkeypatch):
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
     with folders.appearing(tmp_path / "out") as folder:
         with monkeypatch.context() as patch:
             patch.setattr(folders, "_begin", interrupt)
